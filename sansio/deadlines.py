@@ -1,0 +1,68 @@
+"""Points in time at which a connection has to act, each with a name and a purpose.
+
+The core reads no clock. Every input brings the time, and one number goes out: the earliest of these.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from typing import Final
+
+__all__ = ["Deadline", "Deadlines"]
+
+
+class Deadline(enum.IntEnum):
+    """The names. Each is set and stopped by the protocol that waits for it."""
+
+    HEAD = 0
+    """From the connection's start, or the first byte of a request, to the end of its head: 408."""
+    KEEP_ALIVE = 1
+    """From the end of one request and its response to the first byte of the next: close."""
+    BODY = 2
+    """The application waits for content and the peer is silent: 408 and a disconnect."""
+    DISCARD = 3
+    """Content that nobody wants is being read away so that the connection can be used again: close."""
+    CLOSE = 4
+    """We have ended our side and wait for the peer to end its own: close."""
+    DRAIN = 5
+    """After `shut_down`: whatever is still open is cut off."""
+
+
+_NEVER: Final = (math.inf,) * len(Deadline)
+
+
+class Deadlines:
+    """The table of a connection's deadlines. All times are seconds on the embedder's one monotonic clock."""
+
+    __slots__ = ("_at", "deadline")
+
+    def __init__(self) -> None:
+        self._at = list(_NEVER)
+        self.deadline = math.inf
+        """The earliest of all; `math.inf` when nothing is pending."""
+
+    def set_deadline(self, name: Deadline, at: float) -> None:
+        """Set one, or move it."""
+        self._at[name] = at
+        self.deadline = min(self._at)
+
+    def stop_deadline(self, name: Deadline) -> None:
+        """Forget one. It need not have been set."""
+        self._at[name] = math.inf
+        self.deadline = min(self._at)
+
+    def stop_deadlines(self) -> None:
+        """Forget all."""
+        self._at[:] = _NEVER
+        self.deadline = math.inf
+
+    def take_expired(self, now: float) -> list[Deadline]:
+        """Stop and return those whose time has come, earliest first."""
+        if now < self.deadline:
+            return []
+        expired = sorted((at, name) for name in Deadline if (at := self._at[name]) <= now)
+        for _, name in expired:
+            self._at[name] = math.inf
+        self.deadline = min(self._at)
+        return [name for _, name in expired]

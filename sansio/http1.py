@@ -1,0 +1,515 @@
+"""HTTP/1.0 and HTTP/1.1: one connection's requests and responses, one after the other.
+
+Theory of operation
+-------------------
+
+Two things happen side by side. Reading walks through the states below; writing is a list of octets in the outbox,
+and what may be written is decided by the exchange. They meet in two places: a request is opened only when the
+response before it is complete, and a response that ends while its request is still coming decides what becomes of
+the rest.
+
+    HEAD        waiting for a request's head, or in the middle of it
+      | head passed                       | refused, or time is up
+      v                                   v
+    CONTENT     an exchange takes the content          LINGERING
+      | content complete        | response complete       ^
+      v                         v                         |
+    PAUSED      the exchange    DISCARDING  content is    | too much, or too late,
+      |         is not done     |           read away ----+ or the connection is to end
+      | response complete       | content complete
+      +-----------> HEAD <------+
+
+LINGERING: our side has ended, and what comes is dropped until the peer's side ends too, so that the last response
+is not destroyed by a reset (RFC 9112 §9.6). CLOSED: nothing happens any more.
+
+While PAUSED, at most one read of further requests is kept, and then reading stops.
+
+Invariants: an exchange is opened after its predecessor's response is complete and its content was read or read away;
+after a decision to close, none is opened; a refusal is answered once, if no octet of a response is in its way, and
+cuts the response off otherwise.
+
+Source: RFC 9112; RFC 9110 §10.1.1, §15.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final, Protocol
+
+from . import http1_fast, http1_h11
+from .asgi import Field
+from .deadlines import Deadline
+from .errors import PeerError
+from .fields import FieldEncoder
+from .http import HttpExchange, ResponseState
+from .http1_gate import ChunkedGate, HeadGate, LengthGate
+from .outbox import Outbox
+from .scope import RequestHead, ScopeBuilder
+from .settings import Settings, TransportInfo
+
+__all__ = ["Http1"]
+
+
+class Reading(enum.Enum):
+    """What the next octet from the peer is taken for."""
+
+    HEAD = enum.auto()
+    CONTENT = enum.auto()
+    PAUSED = enum.auto()
+    DISCARDING = enum.auto()
+    LINGERING = enum.auto()
+    CLOSED = enum.auto()
+
+
+_HEAD: Final = Reading.HEAD
+_CONTENT: Final = Reading.CONTENT
+_PAUSED: Final = Reading.PAUSED
+_DISCARDING: Final = Reading.DISCARDING
+_LINGERING: Final = Reading.LINGERING
+_CLOSED: Final = Reading.CLOSED
+
+
+class _ContentReader(Protocol):
+    """What reads the content of one request."""
+
+    ended: bool
+    position: int
+    refusal: PeerError | None
+    remaining: int | None
+
+    def receive_data(self, data: bytes, start: int) -> bytes:
+        """Take octets from `start` and return the content among them."""
+
+
+def _encode(name: bytes, value: bytes) -> bytes:
+    return b"%b: %b\r\n" % (name, value)
+
+
+def _decode(line: bytes) -> Field:
+    name, _, value = line[:-2].partition(b": ")
+    return name, value
+
+
+# "A server MUST send the space that separates the status-code from the reason-phrase even when the reason-phrase is
+# absent". RFC 9112 §4. Some clients cannot read an absent one, so there always is one.
+_STATUS_LINES: Final = {status: b"HTTP/1.1 %d Unknown\r\n" % status for status in range(200, 600)} | {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode("ascii"))
+    for status in HTTPStatus
+    if status.value >= HTTPStatus.OK
+}
+
+# Lines are the same for all connections, and so is the cache of those that were checked.
+_ENCODER: Final = FieldEncoder(_encode, _decode)
+
+# Applications that go on working after their response. The next request waits only if there are more than these.
+_MAX_UNFINISHED: Final = 16
+
+
+class Http1:
+    """The protocol of one HTTP/1 connection."""
+
+    def __init__(
+        self, outbox: Outbox, transport: TransportInfo, settings: Settings, state: Mapping[str, Any] | None, now: float
+    ) -> None:
+        self.outbox = outbox
+        self.transport = transport
+        self.encoder = _ENCODER
+        self._settings = settings
+        self._defaults = settings.default_fields
+        self._fast = settings.http1_reader == "fast"
+        self._scopes = ScopeBuilder(transport, settings, state)
+        self._gate = HeadGate(settings)
+        self._reading = _HEAD
+        self._exchange: HttpExchange | None = None
+        self._reader: _ContentReader | None = None
+        self._backlog = b""  # Octets that were received and not yet read, from _backlog_start.
+        self._backlog_start = 0
+        self._requests = 0
+        self._unfinished = 0
+        self._dropped = 0  # Octets of content, or after our end, that nobody wants.
+        self._keep_alive = True  # Another request may follow the current one.
+        self._chunked = False  # The current response is in the chunked coding.
+        self._continue_due = False  # The client waits for a 100 (Continue).
+        self._input_ended = False
+        self._draining = False
+        self._idle_deadline = Deadline.HEAD
+        outbox.set_deadline(Deadline.HEAD, now + settings.timeout_request_head)
+
+    # Inputs.
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Octets came from the peer."""
+        if self._reading is _PAUSED:
+            self._backlog = self._backlog[self._backlog_start :] + data
+            self._backlog_start = 0
+            self.outbox.wants_read = False
+        else:
+            self._read(data, 0, now)
+
+    def receive_eof(self, now: float) -> None:
+        """The peer's side has ended."""
+        self._input_ended = True
+        self.outbox.wants_read = False
+        reading = self._reading
+        if reading is _HEAD:
+            if self._gate.in_head:
+                self._refuse(PeerError(400, "connection ended in the middle of a request head"), now)
+            else:
+                self._close()
+        elif reading is _CONTENT:
+            self._refuse(PeerError(400, "connection ended in the middle of a request's content"), now)
+        elif reading is _PAUSED:
+            if self._exchange is not None:
+                self._exchange.end_input()
+        else:
+            self._close()
+
+    def connection_lost(self, now: float) -> None:
+        """The transport is gone in both directions."""
+        self._disconnect(now)
+        self._reading = _CLOSED
+        self.outbox.abandon()
+
+    def shut_down(self, now: float) -> None:
+        """Finish what is open and open nothing new."""
+        self._draining = True
+        self._keep_alive = False
+        self.outbox.set_deadline(Deadline.DRAIN, now + self._settings.timeout_graceful_shutdown)
+        if self._reading is _HEAD and not self._gate.started:
+            self._close()
+        elif self._reading is _DISCARDING:
+            self._linger(now)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due."""
+        for deadline in self.outbox.take_expired(now):
+            if deadline is Deadline.DRAIN:
+                self.connection_lost(now)
+            elif deadline is Deadline.HEAD and self._gate.started:
+                self._refuse(PeerError(408, "request head took too long"), now)
+            elif deadline is Deadline.BODY:
+                self._refuse(PeerError(408, "request content took too long"), now)
+            elif deadline is Deadline.DISCARD:
+                self._linger(now)
+            else:  # Nothing was asked, or everything was said.
+                self._close()
+
+    # Reading.
+
+    def _read(self, data: bytes, start: int, now: float) -> None:
+        """Read as far as the states allow."""
+        size = len(data)
+        while start < size:
+            reading = self._reading
+            if reading is _HEAD:
+                start = self._read_head(data, start, now)
+            elif reading is _CONTENT or reading is _DISCARDING:
+                start = self._read_content(data, start, now)
+            elif reading is _PAUSED:
+                self._backlog = data
+                self._backlog_start = start
+                self.outbox.wants_read = False
+                return
+            else:
+                self._drop(size - start)
+                return
+
+    def _read_head(self, data: bytes, start: int, now: float) -> int:
+        gate = self._gate
+        if self._fast and not gate.started:
+            plain = http1_fast.read_head(data, start, self._settings)
+            if plain is not None:
+                head, end = plain
+                self._open(head, None, now)
+                return end
+        if self._idle_deadline is Deadline.KEEP_ALIVE:
+            # The first octet of a request: from here on the whole head has a time of its own.
+            self.outbox.stop_deadline(Deadline.KEEP_ALIVE)
+            self.outbox.set_deadline(Deadline.HEAD, now + self._settings.timeout_request_head)
+            self._idle_deadline = Deadline.HEAD
+        passed = gate.receive_data(data, start)
+        if passed is None:
+            if gate.refusal is not None:
+                self._refuse(gate.refusal, now)
+            return len(data)
+        octets = gate.take_head()
+        plain = http1_fast.read_head(octets, 0, self._settings) if self._fast else None
+        if plain is not None:
+            self._open(plain[0], None, now)
+            return passed
+        read = http1_h11.read_head(octets)
+        if isinstance(read, PeerError):
+            self._refuse(read, now)
+        else:
+            head, connection = read
+            self._open(head, http1_h11.H11Content(connection, head, self._settings), now)
+        return passed
+
+    def _open(self, head: RequestHead, reader: _ContentReader | None, now: float) -> None:
+        """Open the exchange of a request whose head has been read."""
+        settings = self._settings
+        self.outbox.stop_deadline(self._idle_deadline)
+        self._requests += 1
+        limit = settings.limit_requests_per_connection
+        self._keep_alive = not (head.close or self._draining or (limit is not None and self._requests >= limit))
+        length = head.content_length
+        if settings.limit_request_body is not None and length is not None and length > settings.limit_request_body:
+            self._refuse(PeerError(413, f"request content beyond {settings.limit_request_body} bytes"), now)
+            return
+        self._exchange = exchange = HttpExchange(self._scopes.build(head), head, self, now)
+        self._unfinished += 1
+        self._continue_due = head.expects_continue
+        self.outbox.mark_ready(exchange)
+        if length == 0:
+            self._reading = _PAUSED
+        else:
+            self._reading = _CONTENT
+            self._reader = reader or (ChunkedGate(settings) if length is None else LengthGate(length))
+            self._dropped = 0
+
+    def _read_content(self, data: bytes, start: int, now: float) -> int:
+        reader = self._reader
+        assert reader is not None  # noqa: S101 - the state says so.
+        content = reader.receive_data(data, start)
+        exchange = self._exchange
+        if exchange is None:
+            self._dropped += reader.position - start
+            if self._dropped > self._settings.limit_discard:
+                self._linger(now)
+                return reader.position
+        elif content:
+            limit = self._settings.limit_request_body
+            if limit is not None and exchange.bytes_in + len(content) > limit:
+                self._refuse(PeerError(413, f"request content beyond {limit} bytes"), now)
+                return len(data)
+            self._continue_due = False
+            if exchange.waiting:
+                self.outbox.stop_deadline(Deadline.BODY)
+            exchange.deliver(content)
+            if exchange.held >= self._settings.limit_read_buffer:
+                self.outbox.wants_read = False
+        if reader.refusal is not None:
+            self._refuse(reader.refusal, now)
+            return len(data)
+        if reader.ended:
+            if exchange is None:
+                self._next(now)
+            else:
+                self._reading = _PAUSED
+                self.outbox.wants_read = True
+                self.outbox.stop_deadline(Deadline.BODY)
+                exchange.deliver_end()
+        return reader.position
+
+    def _drop(self, size: int) -> None:
+        self._dropped += size
+        if self._dropped > self._settings.limit_discard:
+            self._close()
+
+    # What the exchanges ask for.
+
+    def start_response(self, exchange: HttpExchange, content: bytes, *, ended: bool, now: float) -> None:
+        """Send the head, which is in the exchange, and the first content."""
+        fields = exchange.fields
+        status = exchange.status
+        assert fields is not None and status is not None  # noqa: S101, PT018 - the exchange's state says so.
+        defaults = self._defaults
+        parts = [_STATUS_LINES[status]]
+        if fields.date or fields.server:
+            parts += (
+                b"" if fields.date else defaults.date_line,
+                b"" if fields.server else defaults.server_line,
+                defaults.extra_lines,
+            )
+        else:
+            parts.append(defaults.block)
+        parts += fields.lines
+        self._chunked = False
+        if exchange.length is not None:
+            parts.append(b"content-length: %d\r\n" % exchange.length)
+        elif exchange.bodyless:
+            pass
+        elif exchange.head.version == "1.1":
+            self._chunked = True
+            parts.append(b"transfer-encoding: chunked\r\n")
+        else:
+            self._keep_alive = False  # Only the end of the connection tells the end of the content.
+        if fields.close or (self._reading is _CONTENT and self._leaves_too_much(ended=ended)):
+            self._keep_alive = False
+        parts.append(b"\r\n" if self._keep_alive else b"connection: close\r\n\r\n")
+        if content:
+            parts.append(self._frame(content) if self._chunked else content)
+        if ended and self._chunked and exchange.state is ResponseState.COMPLETE:
+            parts.append(b"0\r\n\r\n")
+        self._write(exchange, b"".join(parts))
+        if exchange.state is ResponseState.COMPLETE:
+            self._complete(now)
+
+    def send_content(self, exchange: HttpExchange, content: bytes, *, ended: bool, now: float) -> None:
+        """Send more content."""
+        complete = ended and exchange.state is ResponseState.COMPLETE
+        if content:
+            self._write(exchange, self._frame(content) if self._chunked else content)
+        if complete:
+            if self._chunked:
+                self.outbox.write(b"0\r\n\r\n")
+            self._complete(now)
+
+    def send_trailers(self, exchange: HttpExchange, lines: Sequence[bytes], now: float) -> None:
+        """Send the trailer section, if there is one in this coding and the client wants it (RFC 9110 §6.5.1)."""
+        if self._chunked:
+            wanted = lines if exchange.head.accepts_trailers else ()
+            self.outbox.write(b"".join([b"0\r\n", *wanted, b"\r\n"]))
+        self._complete(now)
+
+    def send_early_hint(self, exchange: HttpExchange, line: bytes, now: float) -> None:  # noqa: ARG002
+        """Send a 103 (Early Hints), but not to HTTP/1.0, which knows no interim responses (RFC 9110 §15.2)."""
+        if exchange.head.version == "1.1":
+            self._write(exchange, b"HTTP/1.1 103 Early Hints\r\n" + line + b"\r\n")
+
+    def send_server_error(self, exchange: HttpExchange, now: float) -> None:
+        """Send a 500 in place of a response of which nothing was sent, and end the connection with it."""
+        self._write_error(500, "", has_content=exchange.head.method != "HEAD")
+        self._keep_alive = False
+        self._complete(now)
+
+    def cut_response(self, exchange: HttpExchange, now: float) -> None:  # noqa: ARG002 - the framing's signature.
+        """End the connection without the last chunk, or before Content-Length is met."""
+        self._linger(now)
+
+    def content_wanted(self, exchange: HttpExchange, now: float) -> None:
+        """The application waits for content that has not come."""
+        if self._reading is not _CONTENT or exchange is not self._exchange:
+            return
+        if self._continue_due:
+            # "A server that [...] MUST send an immediate interim response [...] if it has not yet": asked for only
+            # now, and not at all if the application answers without reading. RFC 9110 §10.1.1
+            self._continue_due = False
+            self.outbox.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.outbox.set_deadline(Deadline.BODY, now + self._settings.timeout_request_body)
+
+    def content_taken(self, exchange: HttpExchange, now: float) -> None:  # noqa: ARG002 - the framing's signature.
+        """The application has taken what was held for it: there is room again."""
+        if self._reading is _CONTENT:
+            self.outbox.wants_read = True
+
+    def finished(self, exchange: HttpExchange, now: float) -> None:  # noqa: ARG002 - the framing's signature.
+        """The application has returned."""
+        self._unfinished -= 1
+        if self._reading is _PAUSED and self._exchange is None:
+            self._resume(now)
+
+    # Writing.
+
+    def _frame(self, content: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(content), content)
+
+    def _write(self, exchange: HttpExchange, data: bytes) -> None:
+        outbox = self.outbox
+        outbox.write(data)
+        if outbox.size > self._settings.limit_write_buffer:
+            outbox.block(exchange)
+
+    def _write_error(self, status: int, reason: str, *, has_content: bool) -> None:
+        """Write a response of the server's own, which ends the connection."""
+        phrase = HTTPStatus(status).phrase
+        content = f"{phrase}: {reason}\n".encode("ascii") if reason else f"{phrase}\n".encode("ascii")
+        head = b"%b%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (
+            _STATUS_LINES[status],
+            self._defaults.block,
+            len(content),
+        )
+        self.outbox.write(head + content if has_content else head)
+
+    def _leaves_too_much(self, *, ended: bool) -> bool:
+        """Tell whether unread content already decides that the connection ends with the response.
+
+        Where a client still waits for a 100 (Continue), nobody knows whether the content will come.
+        """
+        assert self._reader is not None  # noqa: S101 - the state says so.
+        remaining = self._reader.remaining
+        return self._continue_due or (ended and (remaining is None or remaining > self._settings.limit_discard))
+
+    def _complete(self, now: float) -> None:
+        """The response is complete: go on to the next request, or end the connection."""
+        self._exchange = None
+        self.outbox.stop_deadline(Deadline.BODY)
+        if not self._keep_alive:
+            self._linger(now)
+        elif self._reading is _PAUSED:
+            self._resume(now)
+        elif self._leaves_too_much(ended=True):
+            self._linger(now)
+        else:
+            self._reading = _DISCARDING
+            self.outbox.wants_read = True
+            self.outbox.set_deadline(Deadline.DISCARD, now + self._settings.timeout_discard)
+
+    def _resume(self, now: float) -> None:
+        """Turn to the next request, and to what has come of it already."""
+        if self._unfinished > _MAX_UNFINISHED:
+            return
+        self._next(now)
+        backlog, start = self._backlog, self._backlog_start
+        if backlog:
+            self._backlog = b""
+            self._backlog_start = 0
+            self._read(backlog, start, now)
+        if self._input_ended and self._reading is not _CLOSED:
+            self.receive_eof(now)
+
+    def _next(self, now: float) -> None:
+        outbox = self.outbox
+        self._reading = _HEAD
+        self._reader = None
+        outbox.wants_read = not self._input_ended
+        outbox.stop_deadline(Deadline.DISCARD)
+        outbox.set_deadline(Deadline.KEEP_ALIVE, now + self._settings.timeout_keep_alive)
+        self._idle_deadline = Deadline.KEEP_ALIVE
+
+    # Ending.
+
+    def _refuse(self, error: PeerError, now: float) -> None:
+        """Answer what the peer did wrong, if a response to it can still be told from another one, and end."""
+        outbox = self.outbox
+        exchange = self._exchange
+        answered = exchange is None or exchange.state in {ResponseState.AWAITING_START, ResponseState.HEAD_HELD}
+        if outbox.error is None:
+            outbox.error = error if answered else PeerError(None, error.reason)
+        if answered:
+            assert error.status is not None  # noqa: S101 - refusals have one.
+            is_head = self._gate.is_head_method if exchange is None else exchange.head.method == "HEAD"
+            self._write_error(error.status, error.reason, has_content=not is_head)
+            if exchange is not None:
+                exchange.status = error.status
+        self._disconnect(now)
+        self._linger(now)
+
+    def _disconnect(self, now: float) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.disconnect(now)
+
+    def _linger(self, now: float) -> None:
+        """End our side, and wait for the peer to end its own."""
+        outbox = self.outbox
+        self._backlog = b""
+        self._backlog_start = 0
+        self._reader = None
+        if self._input_ended or self._reading is _CLOSED:
+            self._close()
+            return
+        self._reading = _LINGERING
+        self._dropped = 0
+        for name in (Deadline.HEAD, Deadline.KEEP_ALIVE, Deadline.BODY, Deadline.DISCARD):
+            outbox.stop_deadline(name)
+        outbox.wants_read = True
+        outbox.end_writing()
+        outbox.set_deadline(Deadline.CLOSE, now + self._settings.timeout_linger)
+
+    def _close(self) -> None:
+        self._reading = _CLOSED
+        self._backlog = b""
+        self.outbox.close()

@@ -1,0 +1,138 @@
+"""From a request's head to the application's scope. This is the one place where a scope is made.
+
+Source: ASGI HTTP & WebSocket 2.5, "HTTP Connection Scope"; RFC 9112 §3.2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from .asgi import ASGI_VERSION, HTTP_SPEC_VERSION, Field, Scope
+from .fields import TARGET_CHARACTERS, is_host
+from .settings import Settings, TransportInfo
+
+__all__ = ["RequestHead", "ScopeBuilder", "Target", "parse_target"]
+
+_ABSOLUTE_FORM: Final = re.compile(rb"https?://([^/?]*)(/[^?]*)?(\?.*)?", re.IGNORECASE)
+
+
+class Target:
+    """A request target, taken apart."""
+
+    __slots__ = ("authority", "path")
+
+    def __init__(self, path: bytes, authority: bytes | None = None) -> None:
+        self.path = path
+        """Path and query as they came: origin-form, or ``*``."""
+        self.authority = authority
+        """Host and port of an absolute-form target: it takes the place of the Host field (RFC 9112 §3.2.2)."""
+
+
+def parse_target(method: bytes, target: bytes) -> Target | None:
+    """Read a request target in origin-form, absolute-form or asterisk-form; None if it is none of these.
+
+    Authority-form belongs to CONNECT, which an origin does not serve. Source: RFC 9112 §3.2.
+    """
+    if target.translate(None, TARGET_CHARACTERS):
+        return None
+    if target.startswith(b"/"):
+        return Target(target)
+    if target == b"*":
+        return Target(target) if method == b"OPTIONS" else None
+    match = _ABSOLUTE_FORM.fullmatch(target)
+    if match is None or not is_host(match[1]):
+        return None
+    if match[2] is None and match[3] is None and method == b"OPTIONS":
+        return Target(b"*", match[1])  # RFC 9112 §3.2.4
+    return Target((match[2] or b"/") + (match[3] or b""), match[1])
+
+
+class RequestHead:
+    """What the head of one request says, whichever reader read it."""
+
+    __slots__ = (
+        "accepts_trailers",
+        "close",
+        "content_length",
+        "expects_continue",
+        "fields",
+        "method",
+        "target",
+        "version",
+    )
+
+    def __init__(  # noqa: PLR0913 - a record.
+        self,
+        method: str,
+        target: bytes,
+        version: str,
+        fields: list[Field],
+        content_length: int | None = 0,
+        close: bool = False,  # noqa: FBT001, FBT002 - positional, because one is made per request.
+        expects_continue: bool = False,  # noqa: FBT001, FBT002
+        accepts_trailers: bool = False,  # noqa: FBT001, FBT002
+    ) -> None:
+        self.method = method
+        self.target = target
+        """Path and query, or ``*``."""
+        self.version = version
+        """``1.0`` or ``1.1``, as ASGI spells it."""
+        self.fields = fields
+        """Names in lower case, in the order in which they came."""
+        self.content_length = content_length
+        """Size of the content; None when only its end will tell (a chunked coding)."""
+        self.close = close
+        """The client wants, or the version demands, that the connection ends with the response."""
+        self.expects_continue = expects_continue
+        """The client waits for a 100 (Continue) before it sends the content (RFC 9110 §10.1.1)."""
+        self.accepts_trailers = accepts_trailers
+        """The client sent ``TE: trailers`` (RFC 9110 §10.1.4)."""
+
+
+class ScopeBuilder:
+    """Builds the scopes of one connection's requests."""
+
+    __slots__ = ("_client", "_root_path", "_scheme", "_server", "_state")
+
+    def __init__(self, transport: TransportInfo, settings: Settings, state: Mapping[str, Any] | None) -> None:
+        """Take what all requests of a connection share. `state` is the lifespan's namespace, if there is one."""
+        self._client = transport.client
+        self._server = transport.server
+        self._scheme = "https" if transport.secure else "http"
+        self._root_path = settings.root_path
+        self._state = state
+
+    def build(self, head: RequestHead) -> Scope:
+        """Build a scope. Nothing mutable in it is shared with another one, but for what is inside ``state``."""
+        raw_path, _, query_string = head.target.partition(b"?")
+        if b"%" in raw_path:
+            # One decoding pass, and bytes that are not UTF-8 become U+FFFD.
+            path = self._root_path + unquote_to_bytes(raw_path).decode("utf-8", "replace")
+        elif raw_path == b"*":
+            path = "*"
+        else:
+            path = self._root_path + raw_path.decode("ascii")
+        scope: Scope = {
+            "type": "http",
+            "asgi": {"version": ASGI_VERSION, "spec_version": HTTP_SPEC_VERSION},
+            "http_version": head.version,
+            "server": self._server,
+            "client": self._client,
+            "scheme": self._scheme,
+            "method": head.method,
+            "root_path": self._root_path,
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query_string,
+            "headers": head.fields,
+            # Trailers and interim responses exist since HTTP/1.1.
+            "extensions": {}
+            if head.version == "1.0"
+            else {"http.response.early_hint": {}, "http.response.trailers": {}},
+        }
+        if self._state is not None:
+            scope["state"] = dict(self._state)
+        return scope

@@ -1,0 +1,118 @@
+"""Every limit and timeout of the core, with unit, default and source.
+
+Limits are counts or sizes in bytes, timeouts are seconds. ``None`` in a limit means that there is none;
+`math.inf` in a timeout means that it never fires.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .asgi import Field
+from .errors import UsageError
+
+__all__ = ["DefaultFields", "Settings", "TransportInfo"]
+
+
+class DefaultFields:
+    """The fields that the server adds to each response, shared by all connections of a server.
+
+    The core has no clock: whoever has one calls `set_date` when the second has changed. A Date or Server field
+    that the application sends takes the place of ours (RFC 9110 §6.6.1, §10.2.4).
+    """
+
+    __slots__ = ("block", "date_line", "extra_lines", "fields", "server_line")
+
+    def __init__(self, server: bytes | None = None, extra: Sequence[Field] = ()) -> None:
+        """Take the value of the Server field, if there is to be one, and fields to add to every response.
+
+        The caller answers for their syntax.
+        """
+        self.server_line = b"" if server is None else b"server: " + server + b"\r\n"
+        self.extra_lines = b"".join([name + b": " + value + b"\r\n" for name, value in extra])
+        self.fields = tuple(extra)
+        self.date_line = b""
+        self.block = self.server_line + self.extra_lines
+
+    def set_date(self, date: bytes | None) -> None:
+        """Set the value of the Date field, an IMF-fixdate (RFC 9110 §5.6.7); None leaves the field out."""
+        self.date_line = b"" if date is None else b"date: " + date + b"\r\n"
+        self.block = self.date_line + self.server_line + self.extra_lines
+
+
+@dataclass(frozen=True, slots=True)
+class TransportInfo:
+    """What the embedder knows of a connection before its first byte."""
+
+    client: tuple[str, int] | None = None
+    """The peer's address, or None where it has none (a Unix socket)."""
+    server: tuple[str, int | None] | None = None
+    """The address that accepted the connection: host and port, or the path of a Unix socket and None."""
+    secure: bool = False
+    """The bytes came through TLS: the scheme is ``https``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How connections behave. One object serves any number of them.
+
+    Raises `UsageError` for a value that makes no sense.
+    """
+
+    limit_request_head: int = 32_768
+    """Bytes of a request's line and fields together: 414 or 431 beyond. RFC 9112 §3 asks for 8,000 at least."""
+    limit_request_fields: int = 100
+    """Field lines of one request: 431 beyond."""
+    limit_request_body: int | None = None
+    """Bytes of a request's content: 413 beyond."""
+    limit_requests_per_connection: int | None = None
+    """Requests before a connection is closed with notice."""
+    limit_read_buffer: int = 65_536
+    """Bytes of content held for an application that does not receive; then reading stops. One read may exceed it."""
+    limit_write_buffer: int = 65_536
+    """Bytes held for a transport that does not take them; then `can_send` is false. One message may exceed it."""
+    limit_discard: int = 65_536
+    """Bytes of content read away after a response, so that its connection can be used again (RFC 9112 §9.3)."""
+    limit_chunk_extensions: int = 16_384
+    """Bytes of chunk extensions in one request: 400 beyond (RFC 9112 §7.1.1)."""
+    timeout_request_head: float = 30.0
+    """From the connection's start, or the first byte of a later request, to the end of the head: 408."""
+    timeout_keep_alive: float = 75.0
+    """Idle time between requests. Shorter than a load balancer's own, it makes the balancer's 502s."""
+    timeout_request_body: float = 60.0
+    """Silence of a peer whose content the application is waiting for: 408."""
+    timeout_write: float = 60.0
+    """Silence of a peer that does not take what we send. The embedder keeps it: only it sees the socket."""
+    timeout_discard: float = 5.0
+    """Time for content that is read away after a response."""
+    timeout_linger: float = 2.0
+    """From our end of the connection to the peer's (RFC 9112 §9.6)."""
+    timeout_graceful_shutdown: float = 30.0
+    """From `shut_down` until what is still open is cut off."""
+    http1_reader: Literal["fast", "h11"] = "fast"
+    """Who reads HTTP/1 messages that passed the gate: our reader where it can, or h11 always."""
+    root_path: str = ""
+    """Where the application is mounted. It becomes the prefix of each ``path``. Starts, but never ends, with "/"."""
+    default_fields: DefaultFields = field(default_factory=DefaultFields)
+    """Added to each response."""
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if name.startswith("timeout_"):
+                if not isinstance(value, (int, float)) or math.isnan(value) or value < 0:
+                    raise UsageError(f"{name} must be a number of seconds, got {value!r}")
+            elif name.startswith("limit_"):
+                optional = name in {"limit_request_body", "limit_requests_per_connection"}
+                if value is None and optional:
+                    continue
+                if not isinstance(value, int) or value < (0 if name == "limit_discard" else 1):
+                    raise UsageError(f"{name} must be a positive integer, got {value!r}")
+        if self.http1_reader not in {"fast", "h11"}:
+            raise UsageError(f"http1_reader must be 'fast' or 'h11', got {self.http1_reader!r}")
+        if self.root_path and (not self.root_path.startswith("/") or self.root_path.endswith("/")):
+            raise UsageError(f"root_path must start and not end with '/', got {self.root_path!r}")
