@@ -55,7 +55,7 @@ class Exchange:
     blocks. After each call the connection's outputs may have changed.
     """
 
-    __slots__ = ("can_send", "disconnected", "failure", "scope", "tag")
+    __slots__ = ("can_send", "disconnected", "failure", "half_closed", "holds", "scope", "tag")
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -66,6 +66,10 @@ class Exchange:
         """False: the peer's window or our buffer is full. Wait until `Connection.take_ready` names this exchange."""
         self.disconnected = False
         """The client is gone and nobody is left to hear: `send` raises `ClientDisconnected`."""
+        self.half_closed = False
+        """The client has ended its side before the response was complete. It may still read, or have left."""
+        self.holds = False
+        """Something is held back in the hope of more: `flush` lets go of it."""
         self.failure: str | None = None
         """After `finish`: what the application left undone, one phrase for the operator, or None."""
 

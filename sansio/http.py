@@ -99,7 +99,6 @@ class HttpExchange(Exchange):
         "_ended_at",
         "_end_taken",
         "_framing",
-        "_input_ended",
         "_legal",
         "_opened",
         "_owed",
@@ -142,7 +141,6 @@ class HttpExchange(Exchange):
         self._content: list[bytes] = []
         self._content_ended = head.content_length == 0
         self._end_taken = False
-        self._input_ended = False
         self._opened = now
         self._ended_at: float | None = None
         self._trailer_lines: list[bytes] = []
@@ -170,7 +168,7 @@ class HttpExchange(Exchange):
             if body:
                 self._framing.content_taken(self, now)
             return {"type": "http.request", "body": body, "more_body": not self._content_ended}
-        if self._input_ended:
+        if self.half_closed:
             return {"type": "http.disconnect"}
         self.waiting = True
         self._framing.content_wanted(self, now)
@@ -193,7 +191,7 @@ class HttpExchange(Exchange):
 
     def flush(self, now: float) -> None:
         """Send a head that is held back; its content will follow."""
-        if self.state is ResponseState.HEAD_HELD:
+        if self.holds:
             self._start(b"", ended=False, now=now)
 
     def finish(self, error: BaseException | None, now: float) -> None:
@@ -258,8 +256,9 @@ class HttpExchange(Exchange):
 
     def end_input(self) -> None:
         """The peer has ended its side after a complete request. It may still read the response (RFC 9112 §9.6)."""
-        self._input_ended = True
-        self._wake()
+        self.half_closed = True
+        self.waiting = False
+        self._framing.outbox.mark_ready(self)
 
     def disconnect(self, now: float) -> None:
         """The client is gone, or will not be heard any more: a disconnect at once, and `send` raises."""
@@ -275,6 +274,7 @@ class HttpExchange(Exchange):
         """Enter one of the two last states."""
         self.state = state
         self._legal = _NOTHING
+        self.holds = False
         self._ended_at = now
         self._content.clear()
         self.held = 0
@@ -315,6 +315,7 @@ class HttpExchange(Exchange):
         self._owed = -1 if length is None or self.bodyless else length
         self.state = ResponseState.HEAD_HELD
         self._legal = _HEAD_HELD
+        self.holds = True
 
     def _accept_first_content(self, message: Message, now: float) -> None:
         content, ended = self._check_content(message)
@@ -379,6 +380,7 @@ class HttpExchange(Exchange):
         if self.bodyless:
             content = b""
         self.bytes_out += len(content)
+        self.holds = False
         self.state = ResponseState.CONTENT
         self._legal = _CONTENT
         self._advance(ended=ended, now=now)

@@ -1,0 +1,328 @@
+"""The asyncio driver: a protocol per connection, a task per exchange, on asyncio's own loop or uvloop."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Final, cast
+
+from anyio.abc import TaskStatus
+
+from sansio import Connection, Exchange
+
+from .driver import HOLD, Service, logger, run_app, transport_info
+
+__all__ = ["AsyncioListener"]
+
+_EAGER: Final = sys.version_info >= (3, 12)
+
+
+class AsyncioDriver(asyncio.Protocol):
+    """One connection. The event loop calls it, and so do the tasks of its exchanges."""
+
+    __slots__ = (
+        "_armed",
+        "_busy",
+        "_client",
+        "_connection",
+        "_eof_written",
+        "_listener",
+        "_reading",
+        "_service",
+        "_stall_deadline",
+        "_stalled_size",
+        "_timer",
+        "_transport",
+        "_waiters",
+        "_writable",
+        "now",
+    )
+
+    def __init__(self, listener: AsyncioListener) -> None:
+        self.now: Callable[[], float] = time.monotonic
+        self._listener = listener
+        self._service = listener.service
+        self._busy = False
+        self._reading = True
+        self._writable = True
+        self._eof_written = False
+        self._armed = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._stall_deadline = math.inf
+        self._stalled_size = 0
+        self._waiters: dict[Exchange, list[asyncio.Future[None]]] = {}
+
+    # The transport's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._listener.drivers.add(self)
+        self._service.connections += 1
+        info = transport_info(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
+        self._client = info.client
+        self._connection = Connection(info, self._service.settings, self.now(), self._service.state)
+        if self._listener.stopping:
+            self._connection.shut_down(self.now())
+        self.service()
+
+    def data_received(self, data: bytes) -> None:
+        """Hand over what came."""
+        self._connection.receive_data(data, self.now())
+        self.service()
+
+    def eof_received(self) -> bool:
+        """Keep the transport open: the peer may still read."""
+        self._connection.receive_eof(self.now())
+        self.service()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature.
+        """End. Applications that still run are told, and go on by themselves."""
+        self._connection.connection_lost(self.now())
+        self.service()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._service.connections -= 1
+        self._listener.drivers.discard(self)
+        if self._connection.error is not None:
+            self._service.access_log.refused(self._client, self._connection.error)
+        self._listener.changed()
+
+    def pause_writing(self) -> None:
+        """The transport is full. What is not taken now waits in the connection, and stops who produces it."""
+        self._writable = False
+        self._watch_writing()
+
+    def resume_writing(self) -> None:
+        """The transport has room again."""
+        self._writable = True
+        self._stall_deadline = math.inf
+        self.service()
+
+    # The contract.
+
+    def service(self) -> None:
+        """Do what the connection says."""
+        if self._busy:  # A task that starts eagerly calls back; the loop below goes round again.
+            return
+        self._busy = True
+        connection = self._connection
+        try:
+            while True:
+                ready = connection.take_ready()
+                for exchange in ready:
+                    if exchange.tag is None:
+                        self._start(exchange)
+                    else:
+                        self._wake(exchange)
+                if connection.wants_write and self._writable:
+                    self._transport.write(connection.data_to_send())
+                elif not ready:
+                    break
+            if connection.deadline < self._armed:
+                self._arm(connection.deadline)
+            if connection.write_ended:
+                self._end(connection)
+            elif connection.wants_read is not self._reading:
+                self._reading = connection.wants_read
+                if self._reading:
+                    self._transport.resume_reading()
+                else:
+                    self._transport.pause_reading()
+        except Exception:  # The barrier around a connection: ours is the fault.
+            logger.exception("Internal error; the connection is dropped")
+            self._transport.abort()
+        finally:
+            self._busy = False
+
+    async def wait(self, exchange: Exchange) -> None:
+        """Return when the exchange was named ready."""
+        waiter = self._listener.loop.create_future()
+        self._waiters.setdefault(exchange, []).append(waiter)
+        await waiter
+
+    def hold(self, exchange: Exchange) -> None:
+        """Let the head wait a moment for its content."""
+        self._listener.hold(self, exchange)
+
+    def report(self, exchange: Exchange) -> None:
+        """Write the access log's line."""
+        if self._service.log_exchanges:
+            self._service.report(exchange, self.now())
+
+    def app_failed(self, exchange: Exchange, error: Exception | None) -> None:
+        """Write down what the application did."""
+        self._service.app_failed(exchange, error)
+
+    # The listener's side.
+
+    def shut_down(self) -> None:
+        """Finish what is open."""
+        self._connection.shut_down(self.now())
+        self.service()
+
+    def abort(self) -> None:
+        """Drop the transport."""
+        self._transport.abort()
+
+    def flush(self, exchange: Exchange) -> None:
+        """Let go of a head that has waited for long enough."""
+        exchange.flush(self.now())
+        self.service()
+
+    def _start(self, exchange: Exchange) -> None:
+        exchange.tag = self._listener.start(run_app(self._service.choose_app(), exchange, self))
+
+    def _wake(self, exchange: Exchange) -> None:
+        for waiter in self._waiters.pop(exchange, ()):
+            if not waiter.done():
+                waiter.set_result(None)
+        if (exchange.disconnected or exchange.half_closed) and self._service.timeout_disconnect is not None:
+            task = cast("asyncio.Task[None]", exchange.tag)
+            timer = self._listener.loop.call_later(self._service.timeout_disconnect, partial(_give_up, exchange, task))
+            task.add_done_callback(lambda _: timer.cancel())
+
+    def _arm(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed = at
+        self._timer = self._listener.loop.call_later(at - self.now(), self._on_timer)
+
+    def _on_timer(self) -> None:
+        """Firing early is harmless: a deadline that has moved later is armed again."""
+        self._timer = None
+        self._armed = math.inf
+        now = self.now()
+        if now >= self._stall_deadline and not self._still_writing():
+            logger.info("A peer took nothing for %g s; the connection is dropped", self._service.settings.timeout_write)
+            self._transport.abort()
+            return
+        self._connection.handle_timeout(now)
+        self.service()
+        if self._stall_deadline < self._armed:
+            self._arm(self._stall_deadline)
+
+    def _watch_writing(self) -> None:
+        self._stalled_size = self._transport.get_write_buffer_size()
+        self._stall_deadline = self.now() + self._service.settings.timeout_write
+        if self._stall_deadline < self._armed:
+            self._arm(self._stall_deadline)
+
+    def _still_writing(self) -> bool:
+        size = self._transport.get_write_buffer_size()
+        progress = size < self._stalled_size
+        self._stalled_size = size
+        self._stall_deadline = self.now() + self._service.settings.timeout_write
+        return progress
+
+    def _end(self, connection: Connection) -> None:
+        if connection.closed:
+            if not self._transport.is_closing():
+                self._transport.close()
+                if self._transport.get_write_buffer_size():
+                    self._watch_writing()
+        elif not self._eof_written:
+            self._eof_written = True
+            self._transport.write_eof()
+            if not self._reading:
+                self._reading = True
+                self._transport.resume_reading()
+
+
+def _give_up(exchange: Exchange, task: asyncio.Task[None]) -> None:
+    if not exchange.ended or exchange.disconnected:
+        task.cancel()
+
+
+class AsyncioListener:
+    """Accepts connections on sockets, and owns their drivers and the tasks of their exchanges."""
+
+    def __init__(self, service: Service, sockets: list[socket.socket]) -> None:
+        self.service = service
+        self.drivers: set[AsyncioDriver] = set()
+        self.stopping = False
+        self.loop = asyncio.get_running_loop()
+        self._sockets = sockets
+        self._servers: list[asyncio.Server] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._held: list[tuple[AsyncioDriver, Exchange]] = []
+        self._idle = asyncio.Event()
+
+    async def run(self, *, task_status: TaskStatus[None]) -> None:
+        """Accept until `shut_down`, and drop everything when cancelled."""
+        for sock in self._sockets:
+            make = partial(AsyncioDriver, self)
+            if sock.family == getattr(socket, "AF_UNIX", None):
+                server = await self.loop.create_unix_server(make, sock=sock)
+            else:
+                server = await self.loop.create_server(make, sock=sock)
+            self._servers.append(server)
+        task_status.started()
+        try:
+            await self.loop.create_future()
+        finally:
+            self.shut_down()
+            self.cancel()
+            self.abort()
+
+    def shut_down(self) -> None:
+        """Accept no more, and let every connection finish what is open."""
+        self.stopping = True
+        for server in self._servers:
+            server.close()
+        for driver in list(self.drivers):
+            driver.shut_down()
+        self.changed()
+
+    async def wait_idle(self) -> None:
+        """Return when no connection and no exchange is left. Only after `shut_down`."""
+        await self._idle.wait()
+
+    def cancel(self) -> None:
+        """Cancel all exchanges. Their clients are still told."""
+        for task in self._tasks:
+            task.cancel()
+
+    def abort(self) -> None:
+        """Drop all connections."""
+        for driver in list(self.drivers):
+            driver.abort()
+
+    def start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start the task of an exchange in a context of its own."""
+        context = self.service.context.copy()
+        if _EAGER:
+            task = asyncio.Task(coroutine, loop=self.loop, context=context, eager_start=True)  # type: ignore[call-arg]  # 3.12
+        else:
+            task = self.loop.create_task(coroutine, context=context)
+        if not task.done():
+            self._tasks.add(task)
+            task.add_done_callback(self._task_done)
+        return task
+
+    def hold(self, driver: AsyncioDriver, exchange: Exchange) -> None:
+        """Flush an exchange in a moment. One timer serves all."""
+        if not self._held:
+            self.loop.call_later(HOLD, self._flush_held)
+        self._held.append((driver, exchange))
+
+    def changed(self) -> None:
+        """A connection or an exchange has ended."""
+        if self.stopping and not self.drivers and not self._tasks:
+            self._idle.set()
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self.changed()
+
+    def _flush_held(self) -> None:
+        held, self._held = self._held, []
+        for driver, exchange in held:
+            if exchange.holds:
+                driver.flush(exchange)

@@ -1,0 +1,193 @@
+"""What the two drivers have in common: the contract, how an application is run, and what a server's connections share.
+
+A driver owns one transport. It tells its `sansio.Connection` what happened and does what the connection says. All
+rules are in there; a driver knows sockets, tasks and time.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol, TypeAlias
+
+from sansio import ClientDisconnected, Exchange, ExchangeStatistics, Message, PeerError, Scope, Settings, TransportInfo
+
+__all__ = ["ASGIApp", "Driver", "Service", "run_app", "transport_info"]
+
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[object]]
+
+HOLD: Final = 0.005
+"""Seconds after which a head that waits for its content goes out alone, and a busy runner gets company."""
+
+logger: Final = logging.getLogger("tricorn.error")
+
+
+class Driver(Protocol):
+    """What runs exchanges."""
+
+    def now(self) -> float:
+        """Return the time, in seconds, on the clock of the exchange's connection."""
+
+    def service(self) -> None:
+        """Do what the connection says: wake, write, close, arm. Never blocks, never raises."""
+
+    async def wait(self, exchange: Exchange) -> None:
+        """Return when the exchange's situation may have changed; too early is harmless."""
+
+    def hold(self, exchange: Exchange) -> None:
+        """Call `exchange.flush` after `HOLD` seconds."""
+
+    def report(self, exchange: Exchange) -> None:
+        """The exchange has ended: write it down. Called once."""
+
+    def app_failed(self, exchange: Exchange, error: Exception | None) -> None:
+        """The application raised, or left its exchange undone: write that down."""
+
+
+async def run_app(app: ASGIApp, exchange: Exchange, driver: Driver) -> None:
+    """Run one call of the application, of whatever kind, on whatever backend.
+
+    An exception of the application ends here. Cancellation, KeyboardInterrupt and SystemExit go on.
+    """
+    reported = False
+
+    async def receive() -> Message:
+        while (message := exchange.receive(driver.now())) is None:
+            driver.service()  # A 100 (Continue) may be due.
+            if not exchange.ended:
+                await driver.wait(exchange)
+        driver.service()  # There may be room to read again.
+        return message  # No await since the message was taken: it cannot be lost.
+
+    async def send(message: Message) -> None:
+        nonlocal reported
+        exchange.send(message, driver.now())
+        if exchange.holds:
+            driver.hold(exchange)
+            return
+        driver.service()
+        if exchange.ended and not reported:
+            reported = True
+            driver.report(exchange)
+        while not exchange.can_send:
+            if exchange.disconnected:
+                raise ClientDisconnected
+            await driver.wait(exchange)
+
+    error: BaseException | None = None
+    try:
+        await app(exchange.scope, receive, send)
+    except Exception as exc:  # The barrier around an exchange.
+        error = exc
+        if not _is_disconnect(exc):
+            driver.app_failed(exchange, exc)
+    except BaseException as exc:
+        error = exc
+        raise
+    finally:
+        exchange.finish(error, driver.now())
+        driver.service()
+        if exchange.failure is not None:
+            driver.app_failed(exchange, None)
+        if not reported:
+            driver.report(exchange)
+
+
+def _is_disconnect(error: BaseException) -> bool:
+    """Tell whether nothing but the client's departure is in it: then it is nobody's error."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_disconnect, error.exceptions))
+    return isinstance(error, ClientDisconnected)
+
+
+def transport_info(peername: object, sockname: object) -> TransportInfo:
+    """Make of a socket's two addresses what the core wants to know.
+
+    An IPv6 address loses its scope; a Unix socket has a path where it listens, and nothing at the other end.
+    """
+    client: tuple[str, int] | None = None
+    server: tuple[str, int | None] | None = None
+    if isinstance(peername, tuple):
+        client = (peername[0].partition("%")[0], peername[1])
+    if isinstance(sockname, tuple):
+        server = (sockname[0].partition("%")[0], sockname[1])
+    elif isinstance(sockname, str) and sockname:
+        server = (sockname, None)
+    return TransportInfo(client, server)
+
+
+class AccessLog(Protocol):
+    """Who writes down what happened."""
+
+    def log(self, statistics: ExchangeStatistics) -> None:
+        """An exchange has ended."""
+
+    def refused(self, client: tuple[str, int] | None, error: PeerError) -> None:
+        """A peer broke the rules."""
+
+
+class Service:
+    """What all connections of one server share, on either backend."""
+
+    def __init__(  # noqa: PLR0913 - a record.
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        *,
+        access_log: AccessLog,
+        log_exchanges: bool = True,
+        limit_concurrency: int | None = None,
+        limit_max_requests: int | None = None,
+        timeout_disconnect: float | None = None,
+    ) -> None:
+        self.settings = settings
+        self.access_log = access_log
+        self.log_exchanges = log_exchanges
+        self.timeout_disconnect = timeout_disconnect
+        self.state: dict[str, Any] | None = None
+        """The lifespan's namespace, if the application has a lifespan."""
+        self.context = contextvars.Context()
+        """Each exchange runs in a copy of it."""
+        self.connections = 0
+        self.exhausted: Callable[[], None] = lambda: None
+        """Called when the server has served as many requests as it may."""
+        self._app = app
+        self._limit_concurrency = limit_concurrency
+        self._limit_max_requests = limit_max_requests
+        self._requests = 0
+
+    def choose_app(self) -> ASGIApp:
+        """Count a request and return who is to answer it."""
+        self._requests += 1
+        if self._requests == self._limit_max_requests:
+            self.exhausted()
+        if self._limit_concurrency is not None and self.connections > self._limit_concurrency:
+            return _service_unavailable
+        return self._app
+
+    def report(self, exchange: Exchange, now: float) -> None:
+        """Write the line of an exchange that has ended."""
+        if self.log_exchanges:
+            self.access_log.log(exchange.statistics(now))
+
+    def app_failed(self, exchange: Exchange, error: Exception | None) -> None:
+        """Write down that the application raised, or left its exchange undone."""
+        if error is not None:
+            logger.error("Exception in ASGI application", exc_info=error)
+        else:
+            logger.error("ASGI application broke the contract: %s", exchange.failure)
+
+
+async def _service_unavailable(_scope: Scope, _receive: Receive, send: Send) -> None:
+    content = b"Service Unavailable: too many connections\n"
+    fields = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(content)),
+        (b"connection", b"close"),
+        (b"retry-after", b"1"),
+    ]
+    await send({"type": "http.response.start", "status": 503, "headers": fields})
+    await send({"type": "http.response.body", "body": content})

@@ -1,0 +1,123 @@
+"""The lifespan's driver: it runs the exchange without a connection beside the server, as the parent of all others."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+from typing import Final, Literal
+
+import anyio
+from anyio.abc import TaskGroup
+
+from sansio import Exchange, Lifespan, LifespanState
+
+from .driver import ASGIApp, run_app
+from .errors import LifespanFailed, StartupFailed
+
+__all__ = ["LifespanDriver"]
+
+logger: Final = logging.getLogger("tricorn.error")
+
+
+class LifespanDriver:
+    """Runs the application's lifespan, and says when it has started, stopped or failed."""
+
+    def __init__(self, app: ASGIApp, mode: Literal["auto", "on"]) -> None:
+        self.exchange = Lifespan()
+        self.context = contextvars.copy_context()
+        """The context in which start-up was completed: what it has set, the requests will see."""
+        self._app = app
+        self._mode = mode
+        self._error: Exception | None = None
+        self._phase = self.exchange.phase
+        self._changed = anyio.Event()
+        self._scope = anyio.CancelScope(shield=True)
+
+    async def start_up(self, group: TaskGroup, timeout: float) -> None:
+        """Start, and return when the application says that it has, or that it has no lifespan.
+
+        Raises `StartupFailed`.
+        """
+        group.start_soon(self._run)
+        with anyio.move_on_after(timeout):
+            while self._phase is LifespanState.STARTING:
+                await self._changed.wait()
+        if self._phase is LifespanState.STARTING:
+            raise StartupFailed(
+                f"lifespan start-up took longer than {timeout:g} s: see --timeout-startup, or --lifespan off"
+            )
+        if self._phase is LifespanState.FAILED:
+            raise StartupFailed(f"lifespan start-up failed: {self.exchange.message or 'the app gave no reason'}")
+        if self._phase is LifespanState.UNSUPPORTED:
+            told = "returned early" if self._error is None else f"raised {self._error!r}"
+            if self._mode == "on":
+                raise StartupFailed(f"the app does not support the lifespan: it {told}") from self._error
+            logger.info("The app seems not to support the lifespan (it %s): going on without", told)
+
+    @property
+    def supported(self) -> bool:
+        """The application takes part."""
+        return self._phase is not LifespanState.UNSUPPORTED
+
+    async def wait_ended(self) -> None:
+        """Return when the application has left the lifespan, asked to or not."""
+        while not self.exchange.ended:
+            await self._changed.wait()
+
+    async def shut_down(self, timeout: float) -> None:
+        """Ask for shutdown, wait for the answer, and end the task in any case.
+
+        Raises `LifespanFailed` if the application failed, now or earlier, or did not answer in time.
+        """
+        try:
+            self.exchange.shut_down(self.now())
+            self.service()
+            with anyio.move_on_after(timeout):
+                await self.wait_ended()
+            if not self.exchange.ended:
+                raise LifespanFailed(f"lifespan shutdown took longer than {timeout:g} s: see --timeout-shutdown")
+            if self._phase is LifespanState.FAILED:
+                reason = self.exchange.message or self.exchange.failure or repr(self._error)
+                raise LifespanFailed(f"the lifespan failed: {reason}")
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """End the task."""
+        self._scope.cancel()
+
+    async def _run(self) -> None:
+        # Whoever cancels the server still wants a shutdown; the server ends this scope itself, always.
+        with self._scope:
+            await run_app(self._app, self.exchange, self)
+
+    # The driver's contract.
+
+    def now(self) -> float:
+        """Return the event loop's time."""
+        return anyio.current_time()
+
+    def service(self) -> None:
+        """Tell those who wait if the phase has changed."""
+        if self.exchange.phase is not self._phase:
+            self._phase = self.exchange.phase
+            if self._phase is LifespanState.STARTED:
+                self.context = contextvars.copy_context()
+            self._changed.set()
+            self._changed = anyio.Event()
+
+    async def wait(self, exchange: Exchange) -> None:  # noqa: ARG002 - there is only one.
+        """Return when the phase has changed."""
+        await self._changed.wait()
+
+    def hold(self, exchange: Exchange) -> None:
+        """Nothing is ever held."""
+
+    def report(self, exchange: Exchange) -> None:
+        """A lifespan has no line in the access log."""
+
+    def app_failed(self, exchange: Exchange, error: Exception | None) -> None:
+        """Remember why, and write it down if start-up was complete: before, `start_up` tells."""
+        self._error = error
+        if self._phase is not LifespanState.STARTING:
+            logger.error("The lifespan failed: %s", exchange.failure or "", exc_info=error)

@@ -1,0 +1,354 @@
+"""A server from start to end, on whichever backend runs: sockets, lifespan, connections, shutdown."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import email.utils
+import logging
+import math
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, TypeAlias
+
+import anyio
+import sniffio
+from anyio.abc import TaskGroup, TaskStatus
+
+from .access_log import AccessLog
+from .config import Config
+from .driver import ASGIApp, Service
+from .errors import LifespanFailed, StartupFailed
+from .lifespan import LifespanDriver
+from .listen import close_sockets, display, open_sockets
+from .logging import configure
+
+__all__ = ["Address", "Server", "run", "serve"]
+
+Address: TypeAlias = tuple[str, int] | str
+"""Where a server listens: host and port, or the path of a Unix socket."""
+
+_CANCEL_TIMEOUT: Final = 2.0
+"""Seconds for applications to end after they were cancelled."""
+
+logger: Final = logging.getLogger("tricorn.error")
+
+
+class _Listener(Protocol):
+    """A backend's listener: see `AsyncioListener` and `TrioListener`."""
+
+    async def run(self, *, task_status: TaskStatus[None]) -> None: ...
+
+    def shut_down(self) -> None: ...
+
+    async def wait_idle(self) -> None: ...
+
+    def cancel(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+def run(app: ASGIApp, config: Config | None = None, **settings: Any) -> None:  # noqa: ANN401
+    """Run a server until it is told to stop by SIGINT or SIGTERM; a second signal does not wait for open requests.
+
+    It starts an event loop, by the options ``backend`` and ``loop``, and lets tricorn's loggers write as the options
+    say. Otherwise it is as `serve`.
+    """
+    config = _make_config(config, settings)
+    configure(config.log_level, config.access_log, config.access_log_format)
+    options = {} if config.backend == "trio" else {"use_uvloop": _wants_uvloop(config)}
+    anyio.run(_run, Server(app, config), backend=config.backend, backend_options=options)
+
+
+async def serve(
+    app: ASGIApp,
+    config: Config | None = None,
+    *,
+    task_status: TaskStatus[list[Address]] = anyio.TASK_STATUS_IGNORED,
+    shutdown_trigger: Callable[[], Awaitable[object]] | None = None,
+    **settings: Any,  # noqa: ANN401
+) -> None:
+    """Serve in the event loop that runs, trio's or asyncio's, until cancelled or until `shutdown_trigger` returns.
+
+    The options ``backend`` and ``loop`` have no effect, and no signal is handled. `task_status` is told the addresses
+    as soon as the lifespan's start-up is complete and connections are accepted. The trigger's return begins a graceful
+    shutdown; cancellation cuts off what is open. The lifespan's shutdown runs either way.
+
+    Raises `ConfigError` for options that make no sense or a place where it cannot listen, `StartupFailed` if the
+    application's start-up fails, and `LifespanFailed` if its lifespan fails later; the server has then stopped.
+    """
+    server = Server(app, _make_config(config, settings))
+    await server.serve(task_status=task_status, shutdown_trigger=shutdown_trigger)
+
+
+class Server:
+    """A running server, for the time of an ``async with`` block, under trio or asyncio, whichever runs.
+
+    The block begins when the lifespan's start-up is complete and connections are accepted. Leaving it stops the
+    server gracefully, an exception or a cancellation in it at once; the lifespan is shut down in any case.
+
+    Entering raises `ListenError` or `StartupFailed`; leaving raises `LifespanFailed`.
+    """
+
+    def __init__(self, app: ASGIApp, config: Config | None = None, **settings: Any) -> None:  # noqa: ANN401
+        """Take the application and how to serve it: a `Config`, single options by name, or both."""
+        self.addresses: list[Address] = []
+        """Where it listens, with the real port numbers. Empty before it listens."""
+        self._app = app
+        self._config = _make_config(config, settings)
+        self._stopping = False
+        self._forced = False
+        self._until_stopping: set[anyio.CancelScope] = set()
+        self._until_forced: set[anyio.CancelScope] = set()
+        self._entered: list[TaskGroup] = []
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        group = anyio.create_task_group()
+        await group.__aenter__()
+        try:
+            await group.start(_start, self)
+        except BaseException as error:
+            await _leave(group, error)
+            raise
+        self._entered.append(group)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop."""
+        group = self._entered.pop()
+        if error is None:
+            self.shut_down()
+        else:
+            group.cancel_scope.cancel()
+        await _leave(group, error)
+
+    def shut_down(self) -> None:
+        """Ask the server to stop: accept no more, finish what is open, shut down the lifespan. Returns at once.
+
+        A second call does not wait for what is open.
+        """
+        for scope in self._until_forced if self._stopping else self._until_stopping:
+            scope.cancel()
+        self._forced = self._stopping
+        self._stopping = True
+
+    async def serve(
+        self,
+        *,
+        task_status: TaskStatus[list[Address]] = anyio.TASK_STATUS_IGNORED,
+        shutdown_trigger: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        """Serve until `shut_down`, until the trigger returns, or until cancelled. For one call only.
+
+        `task_status` is told the addresses after the lifespan's start-up.
+        """
+        sockets = open_sockets(self._config)
+        outcome: list[Exception] = []
+        try:
+            async with anyio.create_task_group() as group:
+                if shutdown_trigger is not None:
+                    group.start_soon(self._await_trigger, shutdown_trigger)
+                try:
+                    await self._serve(group, sockets, task_status)
+                except (StartupFailed, LifespanFailed) as error:
+                    outcome.append(error)
+                group.cancel_scope.cancel()
+        finally:
+            close_sockets(sockets)
+        if outcome:
+            raise outcome[0]
+
+    async def _serve(
+        self, group: TaskGroup, sockets: list[socket.socket], task_status: TaskStatus[list[Address]]
+    ) -> None:
+        """Serve inside the lifespan, if the application has one."""
+        config = self._config
+        service = _make_service(self._app, config)
+        service.exhausted = self._stop_once
+        if config.lifespan == "off":
+            await self._accept(group, service, sockets, task_status)
+            return
+        lifespan = LifespanDriver(self._app, config.lifespan)
+        try:
+            with _cut_off(self._until_stopping, now=self._stopping):
+                await lifespan.start_up(group, _seconds(config.timeout_startup))
+            service.context = lifespan.context
+            if lifespan.supported:
+                service.state = lifespan.exchange.state
+                group.start_soon(self._watch, lifespan)
+            await self._accept(group, service, sockets, task_status)
+        except BaseException as error:
+            with anyio.CancelScope(shield=True):  # Shutdown has a deadline of its own.
+                try:
+                    await lifespan.shut_down(_seconds(config.timeout_shutdown))
+                except LifespanFailed as failure:
+                    if not isinstance(error, StartupFailed):
+                        logger.error("%s", failure)
+            raise
+        with anyio.CancelScope(shield=True):
+            await lifespan.shut_down(_seconds(config.timeout_shutdown))
+
+    async def _accept(
+        self, group: TaskGroup, service: Service, sockets: list[socket.socket], task_status: TaskStatus[list[Address]]
+    ) -> None:
+        """Serve connections, and end them in phases on one budget."""
+        if self._stopping:
+            return
+        if self._config.date_header:
+            group.start_soon(_keep_date, service)
+        listener = _make_listener(service, sockets)
+        await group.start(_run_listener, listener)
+        self.addresses[:] = [_address(sock) for sock in sockets]
+        try:
+            for sock in sockets:
+                logger.info("Listening on %s", display(sock.getsockname()))
+            task_status.started(self.addresses)
+            with _cut_off(self._until_stopping, now=self._stopping):
+                await anyio.sleep_forever()
+            logger.info("Shutting down")
+            listener.shut_down()
+            with _cut_off(self._until_forced, now=self._forced):
+                with anyio.move_on_after(_seconds(self._config.timeout_graceful_shutdown)):
+                    await listener.wait_idle()
+        finally:
+            with anyio.move_on_after(2 * _CANCEL_TIMEOUT, shield=True):
+                listener.shut_down()
+                listener.cancel()
+                with anyio.move_on_after(_CANCEL_TIMEOUT):
+                    await listener.wait_idle()
+                listener.abort()
+                await listener.wait_idle()
+
+    def _stop_once(self) -> None:
+        if not self._stopping:
+            self.shut_down()
+
+    async def _watch(self, lifespan: LifespanDriver) -> None:
+        """The lifespan is the parent of all: where it ends, the server ends."""
+        await lifespan.wait_ended()
+        self._stop_once()
+
+    async def _await_trigger(self, trigger: Callable[[], Awaitable[object]]) -> None:
+        await trigger()
+        self._stop_once()
+
+
+async def _start(server: Server, *, task_status: TaskStatus[list[Address]]) -> None:
+    await server.serve(task_status=task_status)
+
+
+async def _run(server: Server) -> None:
+    async with anyio.create_task_group() as group:
+        failures: list[Exception] = []
+        await group.start(_handle_signals, server)
+        try:
+            await server.serve()
+        except (StartupFailed, LifespanFailed) as error:
+            failures.append(error)
+        group.cancel_scope.cancel()
+    if failures:
+        raise failures[0]
+
+
+async def _handle_signals(server: Server, *, task_status: TaskStatus[None]) -> None:
+    try:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for _ in signals:
+                server.shut_down()
+    except NotImplementedError:  # No such signals on this platform: KeyboardInterrupt remains.
+        task_status.started()
+
+
+async def _run_listener(listener: _Listener, *, task_status: TaskStatus[None]) -> None:
+    await listener.run(task_status=task_status)
+
+
+async def _keep_date(service: Service) -> None:
+    """Refresh the Date field once a second (RFC 9110 §6.6.1)."""
+    fields = service.settings.default_fields
+    while True:
+        now = time.time()
+        fields.set_date(email.utils.formatdate(now, usegmt=True).encode("ascii"))
+        await anyio.sleep(math.floor(now) + 1 - now)
+
+
+@contextlib.contextmanager
+def _cut_off(scopes: set[anyio.CancelScope], *, now: bool) -> Iterator[None]:
+    """Leave the block when one of these scopes is cancelled, or has been."""
+    with anyio.CancelScope() as scope:
+        scopes.add(scope)
+        if now:
+            scope.cancel()
+        try:
+            yield
+        finally:
+            scopes.discard(scope)
+
+
+async def _leave(group: TaskGroup, error: BaseException | None) -> None:
+    """Leave a task group; an error of the one task in it comes out as itself."""
+    try:
+        if error is None:
+            await group.__aexit__(None, None, None)
+        else:
+            await group.__aexit__(type(error), error, error.__traceback__)
+    except BaseExceptionGroup as errors:
+        if error in errors.exceptions:
+            return
+        if len(errors.exceptions) == 1:
+            raise errors.exceptions[0] from None
+        raise
+
+
+def _make_config(config: Config | None, settings: dict[str, Any]) -> Config:
+    given = {} if config is None else {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    return config if config is not None and not settings else Config.from_mapping(given | settings)
+
+
+def _make_service(app: ASGIApp, config: Config) -> Service:
+    return Service(
+        app,
+        config.settings(),
+        access_log=AccessLog(config.access_log_format),
+        log_exchanges=config.access_log,
+        limit_concurrency=config.limit_concurrency,
+        limit_max_requests=config.limit_max_requests,
+        timeout_disconnect=config.timeout_disconnect,
+    )
+
+
+def _make_listener(service: Service, sockets: list[socket.socket]) -> _Listener:
+    """Import the driver of the backend that runs, and of no other."""
+    if sniffio.current_async_library() == "trio":
+        from .trio_driver import TrioListener
+
+        return TrioListener(service, sockets)
+    from .asyncio_driver import AsyncioListener
+
+    return AsyncioListener(service, sockets)
+
+
+def _wants_uvloop(config: Config) -> bool:
+    if config.loop != "auto":
+        return config.loop == "uvloop"
+    try:
+        import uvloop  # noqa: F401 - only whether it is there.
+    except ImportError:
+        return False
+    return True
+
+
+def _address(sock: socket.socket) -> Address:
+    name = sock.getsockname()
+    return (name[0], name[1]) if isinstance(name, tuple) else str(name)
+
+
+def _seconds(timeout: float | None) -> float:
+    return math.inf if timeout is None else timeout

@@ -1,0 +1,398 @@
+"""The trio driver: a reader and a runner per connection, both children of the connection's own nursery.
+
+The sockets are the standard library's, non-blocking. Reading waits with trio; writing tries at once, from whatever
+task has something to say, and only what the kernel does not take waits in a task of its own. So no write can be
+cut in half by a cancelled request, and none waits without a deadline.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+import socket
+from collections.abc import Callable
+from typing import Final
+
+import trio
+from anyio.abc import TaskStatus
+
+from sansio import Connection, Exchange
+
+from .driver import HOLD, Service, logger, run_app, transport_info
+
+__all__ = ["TrioListener"]
+
+_READ_SIZE: Final = 65_536
+
+# Out of something that comes back: trying again at once would only spin.
+_CAPACITY_ERRORS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_CAPACITY_PAUSE: Final = 0.1
+
+
+class TrioDriver:
+    """One connection."""
+
+    __slots__ = (
+        "_busy",
+        "_connection",
+        "_eof_written",
+        "_listener",
+        "_lost",
+        "_next",
+        "_nursery",
+        "_resume",
+        "_runner",
+        "_runner_idle",
+        "_scope",
+        "_service",
+        "_socket",
+        "_unsent",
+        "_waiters",
+        "now",
+    )
+
+    def __init__(self, listener: TrioListener, sock: socket.socket) -> None:
+        self.now: Callable[[], float] = listener.now
+        self._listener = listener
+        self._service = listener.service
+        self._socket = sock
+        self._busy = False
+        self._eof_written = False
+        self._lost = False
+        self._unsent: memoryview | None = None
+        self._resume: trio.Event | None = None
+        self._scope = trio.CancelScope()
+        self._runner: trio.lowlevel.Task | None = None
+        self._runner_idle = False
+        self._next: list[Exchange] = []
+        self._waiters: dict[Exchange, list[trio.Event]] = {}
+
+    async def run(self) -> None:
+        """Serve the connection until both it and its exchanges have ended. Only cancellation gets out."""
+        client = None
+        try:
+            info = transport_info(self._socket.getpeername(), self._socket.getsockname())
+            client = info.client
+            self._connection = Connection(info, self._service.settings, self.now(), self._service.state)
+        except OSError:  # Gone before it began.
+            self._socket.close()
+            return
+        self._listener.drivers.add(self)
+        self._service.connections += 1
+        try:
+            async with trio.open_nursery() as self._nursery:
+                if self._listener.stopping:
+                    self.shut_down()
+                await self._read()
+                self._close()
+                if self._runner_idle:
+                    self._nursery.cancel_scope.cancel()
+        except Exception:  # The barrier around a connection: ours is the fault.
+            logger.exception("Internal error; the connection is dropped")
+        finally:
+            self._close()
+            self._service.connections -= 1
+            self._listener.drivers.discard(self)
+            self._listener.changed()
+            if self._connection.error is not None:
+                self._service.access_log.refused(client, self._connection.error)
+
+    # The contract.
+
+    def service(self) -> None:
+        """Do what the connection says."""
+        if self._busy:  # A write has failed, and the connection has told its exchanges.
+            return
+        self._busy = True
+        connection = self._connection
+        try:
+            while True:
+                ready = connection.take_ready()
+                for exchange in ready:
+                    if exchange.tag is None:
+                        self._start(exchange)
+                    else:
+                        self._wake(exchange)
+                if connection.wants_write and self._unsent is None:
+                    self._send(connection.data_to_send())
+                elif not ready:
+                    break
+            if connection.deadline < self._scope.deadline:
+                self._scope.deadline = connection.deadline
+            if self._resume is not None and (connection.wants_read or connection.closed):
+                self._resume.set()
+            if connection.write_ended and self._unsent is None:
+                self._end(connection)
+        except Exception:  # The barrier around a connection: ours is the fault.
+            logger.exception("Internal error; the connection is dropped")
+            self._lose()
+        finally:
+            self._busy = False
+
+    async def wait(self, exchange: Exchange) -> None:
+        """Return when the exchange was named ready."""
+        event = trio.Event()
+        waiters = self._waiters.setdefault(exchange, [])
+        waiters.append(event)
+        try:
+            await event.wait()
+        finally:
+            if not event.is_set():
+                waiters.remove(event)
+
+    def hold(self, exchange: Exchange) -> None:
+        """Let the head wait a moment for its content."""
+        self._listener.hold(lambda: self._flush(exchange))
+
+    def report(self, exchange: Exchange) -> None:
+        """Write the access log's line."""
+        if self._service.log_exchanges:
+            self._service.report(exchange, self.now())
+
+    def app_failed(self, exchange: Exchange, error: Exception | None) -> None:
+        """Write down what the application did."""
+        self._service.app_failed(exchange, error)
+
+    # The listener's side.
+
+    def shut_down(self) -> None:
+        """Finish what is open."""
+        self._connection.shut_down(self.now())
+        self.service()
+
+    # Reading.
+
+    async def _read(self) -> None:
+        connection = self._connection
+        sock = self._socket
+        while not connection.closed or self._unsent is not None:
+            # One scope serves until it fires. Firing early is harmless.
+            with trio.CancelScope(deadline=connection.deadline) as self._scope:
+                while not connection.closed or self._unsent is not None:
+                    if not connection.wants_read:
+                        await self._park()
+                        continue
+                    await trio.lowlevel.wait_readable(sock)
+                    try:
+                        data = sock.recv(_READ_SIZE)
+                    except (BlockingIOError, InterruptedError):
+                        continue
+                    except OSError:
+                        self._lose()
+                        continue
+                    if data:
+                        connection.receive_data(data, self.now())
+                    else:
+                        connection.receive_eof(self.now())
+                    self.service()
+            connection.handle_timeout(self.now())
+            self.service()
+
+    async def _park(self) -> None:
+        self._resume = trio.Event()
+        try:
+            await self._resume.wait()
+        finally:
+            self._resume = None
+
+    # Writing.
+
+    def _send(self, data: bytes) -> None:
+        try:
+            sent = self._socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            self._lose()
+            return
+        if sent < len(data):
+            self._unsent = memoryview(data)[sent:]
+            self._nursery.start_soon(self._send_rest)
+
+    async def _send_rest(self) -> None:
+        timeout = self._service.settings.timeout_write
+        while self._unsent:
+            with trio.move_on_after(timeout) as scope:
+                await trio.lowlevel.wait_writable(self._socket)
+            if scope.cancelled_caught:
+                logger.info("A peer took nothing for %g s; the connection is dropped", timeout)
+                self._lose()
+                break
+            try:
+                self._unsent = self._unsent[self._socket.send(self._unsent) :]
+            except (BlockingIOError, InterruptedError):
+                continue
+            except OSError:
+                self._lose()
+                break
+        self._unsent = None
+        self.service()
+        if self._connection.closed:
+            self._scope.cancel()
+
+    def _end(self, connection: Connection) -> None:
+        if connection.closed:
+            self._scope.cancel()  # Wakes the reader.
+        elif not self._eof_written:
+            self._eof_written = True
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)
+
+    def _lose(self) -> None:
+        self._lost = True
+        self._unsent = None
+        self._connection.connection_lost(self.now())
+        self._scope.cancel()
+        for exchange in self._connection.take_ready():
+            self._wake(exchange)
+
+    def _close(self) -> None:
+        if not self._lost:
+            self._lose()
+        self._socket.close()
+
+    # Running.
+
+    def _start(self, exchange: Exchange) -> None:
+        exchange.tag = self
+        if self._runner is None or self._runner_idle:
+            self._run_next(exchange)
+        else:
+            # The runner has most likely just sent the end of its response and is about to return.
+            self._next.append(exchange)
+            self._listener.hold(self._start_second)
+
+    def _run_next(self, exchange: Exchange) -> None:
+        self._next.append(exchange)
+        context = self._service.context.copy()
+        if self._runner is None:
+            context.run(self._nursery.start_soon, self._run_exchanges)
+        else:
+            self._runner.context = context
+            self._runner_idle = False
+            trio.lowlevel.reschedule(self._runner)
+
+    async def _run_exchanges(self) -> None:
+        """Run one exchange after the other. Starting a task for each would cost more than the rest."""
+        self._runner = trio.lowlevel.current_task()
+        while True:
+            await self._run(self._next.pop(0))
+            if self._connection.closed:
+                return
+            if self._next:
+                # trio takes a task's context when it resumes it, so each exchange begins in one of its own.
+                self._runner.context = self._service.context.copy()
+                await trio.lowlevel.checkpoint()
+            else:
+                self._runner_idle = True
+                await trio.lowlevel.wait_task_rescheduled(_abort)
+
+    def _start_second(self) -> None:
+        """The runner is still busy, with work after its response perhaps: let another task run what waits."""
+        while self._next and not self._runner_idle:
+            self._service.context.copy().run(self._nursery.start_soon, self._run, self._next.pop(0))
+
+    async def _run(self, exchange: Exchange) -> None:
+        app = self._service.choose_app()
+        if self._service.timeout_disconnect is None:
+            await run_app(app, exchange, self)
+        else:
+            with trio.CancelScope() as exchange.tag:
+                await run_app(app, exchange, self)
+
+    def _wake(self, exchange: Exchange) -> None:
+        for event in self._waiters.pop(exchange, ()):
+            event.set()
+        timeout = self._service.timeout_disconnect
+        if timeout is not None and (exchange.disconnected or exchange.half_closed):
+            scope = exchange.tag
+            if isinstance(scope, trio.CancelScope) and scope.deadline == math.inf:
+                scope.deadline = self.now() + timeout
+
+    def _flush(self, exchange: Exchange) -> None:
+        if exchange.holds:
+            exchange.flush(self.now())
+            self.service()
+
+
+def _abort(_raise_cancel: object) -> trio.lowlevel.Abort:
+    return trio.lowlevel.Abort.SUCCEEDED
+
+
+class TrioListener:
+    """Accepts connections on sockets, and owns the nursery that they live in."""
+
+    def __init__(self, service: Service, sockets: list[socket.socket]) -> None:
+        self.service = service
+        self.drivers: set[TrioDriver] = set()
+        self.stopping = False
+        self.now: Callable[[], float] = trio.lowlevel.current_clock().current_time
+        self._sockets = sockets
+        self._accepting = trio.CancelScope()
+        self._held: list[Callable[[], None]] = []
+        self._holding = trio.Event()
+        self._idle = trio.Event()
+
+    async def run(self, *, task_status: TaskStatus[None]) -> None:
+        """Accept until `shut_down`, and hold everything together until cancelled."""
+        async with trio.open_nursery() as self._nursery:
+            for sock in self._sockets:
+                self._nursery.start_soon(self._accept, sock)
+            self._nursery.start_soon(self._flush_held)
+            task_status.started()
+
+    def shut_down(self) -> None:
+        """Accept no more, and let every connection finish what is open."""
+        self.stopping = True
+        self._accepting.cancel()
+        for driver in list(self.drivers):
+            driver.shut_down()
+        self.changed()
+
+    async def wait_idle(self) -> None:
+        """Return when no connection and no exchange is left. Only after `shut_down`."""
+        await self._idle.wait()
+
+    def cancel(self) -> None:
+        """Cancel all exchanges. Their clients are still told."""
+        self._nursery.cancel_scope.cancel()
+
+    def abort(self) -> None:
+        """Drop all connections: they are, with their exchanges."""
+
+    def hold(self, callback: Callable[[], None]) -> None:
+        """Call back in a moment. One task serves all."""
+        self._held.append(callback)
+        self._holding.set()
+
+    def changed(self) -> None:
+        """A connection has ended."""
+        if self.stopping and not self.drivers:
+            self._idle.set()
+
+    async def _accept(self, listener: socket.socket) -> None:
+        """Accept until shutdown. Whatever goes wrong with one connection, or for a while, does not end it."""
+        with self._accepting, contextlib.closing(listener):
+            while True:
+                await trio.lowlevel.wait_readable(listener)
+                try:
+                    sock, _ = listener.accept()
+                except OSError as error:
+                    if error.errno in _CAPACITY_ERRORS:
+                        logger.warning("Cannot accept: %s; trying again in %g s", error, _CAPACITY_PAUSE)
+                        await trio.sleep(_CAPACITY_PAUSE)
+                    continue
+                sock.setblocking(False)
+                if sock.family in {socket.AF_INET, socket.AF_INET6}:
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._nursery.start_soon(TrioDriver(self, sock).run)
+
+    async def _flush_held(self) -> None:
+        while True:
+            await self._holding.wait()
+            await trio.sleep(HOLD)
+            self._holding = trio.Event()
+            held, self._held = self._held, []
+            for callback in held:
+                callback()
