@@ -109,22 +109,19 @@ class AsyncioDriver(asyncio.Protocol):
 
     def service(self) -> None:
         """Do what the connection says."""
-        if self._busy:  # A task that starts eagerly calls back; the loop below goes round again.
+        if self._busy:  # A task that starts eagerly calls back: its turn comes in the loop below.
             return
         self._busy = True
         connection = self._connection
         try:
-            while True:
-                ready = connection.take_ready()
-                for exchange in ready:
+            while connection.has_ready or (connection.wants_write and self._writable):
+                for exchange in connection.take_ready():
                     if exchange.tag is None:
                         self._start(exchange)
                     else:
                         self._wake(exchange)
                 if connection.wants_write and self._writable:
                     self._transport.write(connection.data_to_send())
-                elif not ready:
-                    break
             if connection.deadline < self._armed:
                 self._arm(connection.deadline)
             if connection.write_ended:
@@ -135,7 +132,7 @@ class AsyncioDriver(asyncio.Protocol):
                     self._transport.resume_reading()
                 else:
                     self._transport.pause_reading()
-        except Exception:  # The barrier around a connection: ours is the fault.
+        except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
             logger.exception("Internal error; the connection is dropped")
             self._transport.abort()
         finally:
@@ -159,6 +156,10 @@ class AsyncioDriver(asyncio.Protocol):
     def app_failed(self, exchange: Exchange, error: Exception | None) -> None:
         """Write down what the application did."""
         self._service.app_failed(exchange, error)
+
+    def finished(self, exchange: Exchange) -> None:
+        """Forget the task."""
+        self._listener.forget(exchange.tag)
 
     # The listener's side.
 
@@ -185,7 +186,9 @@ class AsyncioDriver(asyncio.Protocol):
                 waiter.set_result(None)
         if (exchange.disconnected or exchange.half_closed) and self._service.timeout_disconnect is not None:
             task = cast("asyncio.Task[None]", exchange.tag)
-            timer = self._listener.loop.call_later(self._service.timeout_disconnect, partial(_give_up, exchange, task))
+            timer = self._listener.loop.call_later(
+                self._service.timeout_disconnect, partial(_give_up, exchange, task)
+            )
             task.add_done_callback(lambda _: timer.cancel())
 
     def _arm(self, at: float) -> None:
@@ -200,7 +203,10 @@ class AsyncioDriver(asyncio.Protocol):
         self._armed = math.inf
         now = self.now()
         if now >= self._stall_deadline and not self._still_writing():
-            logger.info("A peer took nothing for %g s; the connection is dropped", self._service.settings.timeout_write)
+            logger.info(
+                "A peer took nothing for %g s; the connection is dropped",
+                self._service.settings.timeout_write,
+            )
             self._transport.abort()
             return
         self._connection.handle_timeout(now)
@@ -287,6 +293,7 @@ class AsyncioListener:
     def cancel(self) -> None:
         """Cancel all exchanges. Their clients are still told."""
         for task in self._tasks:
+            task.add_done_callback(self.forget)  # One that has not begun will not say so itself.
             task.cancel()
 
     def abort(self) -> None:
@@ -301,10 +308,15 @@ class AsyncioListener:
             task = asyncio.Task(coroutine, loop=self.loop, context=context, eager_start=True)  # type: ignore[call-arg]  # 3.12
         else:
             task = self.loop.create_task(coroutine, context=context)
-        if not task.done():
+        if not _EAGER or not task.done():
             self._tasks.add(task)
-            task.add_done_callback(self._task_done)
         return task
+
+    def forget(self, task: object) -> None:
+        """The task is about to end, or has."""
+        self._tasks.discard(task)
+        if self.stopping:
+            self.changed()
 
     def hold(self, driver: AsyncioDriver, exchange: Exchange) -> None:
         """Flush an exchange in a moment. One timer serves all."""
@@ -316,10 +328,6 @@ class AsyncioListener:
         """A connection or an exchange has ended."""
         if self.stopping and not self.drivers and not self._tasks:
             self._idle.set()
-
-    def _task_done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self.changed()
 
     def _flush_held(self) -> None:
         held, self._held = self._held, []

@@ -11,7 +11,16 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol, TypeAlias
 
-from sansio import ClientDisconnected, Exchange, ExchangeStatistics, Message, PeerError, Scope, Settings, TransportInfo
+from sansio import (
+    ClientDisconnected,
+    Exchange,
+    ExchangeStatistics,
+    Message,
+    PeerError,
+    Scope,
+    Settings,
+    TransportInfo,
+)
 
 __all__ = ["ASGIApp", "Driver", "Service", "run_app", "transport_info"]
 
@@ -45,6 +54,9 @@ class Driver(Protocol):
 
     def app_failed(self, exchange: Exchange, error: Exception | None) -> None:
         """The application raised, or left its exchange undone: write that down."""
+
+    def finished(self, exchange: Exchange) -> None:
+        """The application has returned. Called once, last."""
 
 
 async def run_app(app: ASGIApp, exchange: Exchange, driver: Driver) -> None:
@@ -80,7 +92,7 @@ async def run_app(app: ASGIApp, exchange: Exchange, driver: Driver) -> None:
     error: BaseException | None = None
     try:
         await app(exchange.scope, receive, send)
-    except Exception as exc:  # The barrier around an exchange.
+    except Exception as exc:  # noqa: BLE001 - the barrier around an exchange.
         error = exc
         if not _is_disconnect(exc):
             driver.app_failed(exchange, exc)
@@ -94,6 +106,7 @@ async def run_app(app: ASGIApp, exchange: Exchange, driver: Driver) -> None:
             driver.app_failed(exchange, None)
         if not reported:
             driver.report(exchange)
+        driver.finished(exchange)
 
 
 def _is_disconnect(error: BaseException) -> bool:

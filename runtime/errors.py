@@ -5,9 +5,9 @@ from __future__ import annotations
 __all__ = ["LifespanFailed", "StartupFailed"]
 
 
-class StartupFailed(RuntimeError):  # noqa: N818 - it says what happened.
+class StartupFailed(RuntimeError):
     """The server did not start. The message is one line for the user."""
 
 
-class LifespanFailed(RuntimeError):  # noqa: N818 - it says what happened.
+class LifespanFailed(RuntimeError):
     """The application's lifespan failed while the server ran, or at its end. The server has stopped."""

@@ -47,7 +47,9 @@ class LifespanDriver:
                 f"lifespan start-up took longer than {timeout:g} s: see --timeout-startup, or --lifespan off"
             )
         if self._phase is LifespanState.FAILED:
-            raise StartupFailed(f"lifespan start-up failed: {self.exchange.message or 'the app gave no reason'}")
+            raise StartupFailed(
+                f"lifespan start-up failed: {self.exchange.message or 'the app gave no reason'}"
+            )
         if self._phase is LifespanState.UNSUPPORTED:
             told = "returned early" if self._error is None else f"raised {self._error!r}"
             if self._mode == "on":
@@ -75,7 +77,9 @@ class LifespanDriver:
             with anyio.move_on_after(timeout):
                 await self.wait_ended()
             if not self.exchange.ended:
-                raise LifespanFailed(f"lifespan shutdown took longer than {timeout:g} s: see --timeout-shutdown")
+                raise LifespanFailed(
+                    f"lifespan shutdown took longer than {timeout:g} s: see --timeout-shutdown"
+                )
             if self._phase is LifespanState.FAILED:
                 reason = self.exchange.message or self.exchange.failure or repr(self._error)
                 raise LifespanFailed(f"the lifespan failed: {reason}")
@@ -121,3 +125,6 @@ class LifespanDriver:
         self._error = error
         if self._phase is not LifespanState.STARTING:
             logger.error("The lifespan failed: %s", exchange.failure or "", exc_info=error)
+
+    def finished(self, exchange: Exchange) -> None:
+        """Its task ends by itself."""

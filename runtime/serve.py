@@ -90,7 +90,7 @@ class Server:
     The block begins when the lifespan's start-up is complete and connections are accepted. Leaving it stops the
     server gracefully, an exception or a cancellation in it at once; the lifespan is shut down in any case.
 
-    Entering raises `ListenError` or `StartupFailed`; leaving raises `LifespanFailed`.
+    Entering raises `ConfigError` or `StartupFailed`; leaving raises `LifespanFailed`.
     """
 
     def __init__(self, app: ASGIApp, config: Config | None = None, **settings: Any) -> None:  # noqa: ANN401
@@ -195,7 +195,11 @@ class Server:
             await lifespan.shut_down(_seconds(config.timeout_shutdown))
 
     async def _accept(
-        self, group: TaskGroup, service: Service, sockets: list[socket.socket], task_status: TaskStatus[list[Address]]
+        self,
+        group: TaskGroup,
+        service: Service,
+        sockets: list[socket.socket],
+        task_status: TaskStatus[list[Address]],
     ) -> None:
         """Serve connections, and end them in phases on one budget."""
         if self._stopping:
@@ -249,7 +253,7 @@ async def _run(server: Server) -> None:
         await group.start(_handle_signals, server)
         try:
             await server.serve()
-        except (StartupFailed, LifespanFailed) as error:
+        except Exception as error:  # noqa: BLE001 - it is raised again, outside the group.
             failures.append(error)
         group.cancel_scope.cancel()
     if failures:
@@ -308,7 +312,11 @@ async def _leave(group: TaskGroup, error: BaseException | None) -> None:
 
 
 def _make_config(config: Config | None, settings: dict[str, Any]) -> Config:
-    given = {} if config is None else {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    given = (
+        {}
+        if config is None
+        else {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    )
     return config if config is not None and not settings else Config.from_mapping(given | settings)
 
 

@@ -88,7 +88,7 @@ class TrioDriver:
                 self._close()
                 if self._runner_idle:
                     self._nursery.cancel_scope.cancel()
-        except Exception:  # The barrier around a connection: ours is the fault.
+        except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
             logger.exception("Internal error; the connection is dropped")
         finally:
             self._close()
@@ -107,24 +107,20 @@ class TrioDriver:
         self._busy = True
         connection = self._connection
         try:
-            while True:
-                ready = connection.take_ready()
-                for exchange in ready:
+            while connection.has_ready or (connection.wants_write and self._unsent is None):
+                for exchange in connection.take_ready():
                     if exchange.tag is None:
                         self._start(exchange)
                     else:
                         self._wake(exchange)
                 if connection.wants_write and self._unsent is None:
                     self._send(connection.data_to_send())
-                elif not ready:
-                    break
-            if connection.deadline < self._scope.deadline:
-                self._scope.deadline = connection.deadline
+            self._scope.deadline = min(self._scope.deadline, connection.deadline)
             if self._resume is not None and (connection.wants_read or connection.closed):
                 self._resume.set()
             if connection.write_ended and self._unsent is None:
                 self._end(connection)
-        except Exception:  # The barrier around a connection: ours is the fault.
+        except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
             logger.exception("Internal error; the connection is dropped")
             self._lose()
         finally:
@@ -153,6 +149,9 @@ class TrioDriver:
     def app_failed(self, exchange: Exchange, error: Exception | None) -> None:
         """Write down what the application did."""
         self._service.app_failed(exchange, error)
+
+    def finished(self, exchange: Exchange) -> None:
+        """The runner goes on by itself."""
 
     # The listener's side.
 
@@ -329,7 +328,7 @@ class TrioListener:
         self.stopping = False
         self.now: Callable[[], float] = trio.lowlevel.current_clock().current_time
         self._sockets = sockets
-        self._accepting = trio.CancelScope()
+        self._accepting: list[trio.CancelScope] = []
         self._held: list[Callable[[], None]] = []
         self._holding = trio.Event()
         self._idle = trio.Event()
@@ -345,7 +344,8 @@ class TrioListener:
     def shut_down(self) -> None:
         """Accept no more, and let every connection finish what is open."""
         self.stopping = True
-        self._accepting.cancel()
+        for scope in self._accepting:
+            scope.cancel()
         for driver in list(self.drivers):
             driver.shut_down()
         self.changed()
@@ -373,8 +373,9 @@ class TrioListener:
 
     async def _accept(self, listener: socket.socket) -> None:
         """Accept until shutdown. Whatever goes wrong with one connection, or for a while, does not end it."""
-        with self._accepting, contextlib.closing(listener):
-            while True:
+        with trio.CancelScope() as scope, contextlib.closing(listener):
+            self._accepting.append(scope)
+            while not self.stopping:
                 await trio.lowlevel.wait_readable(listener)
                 try:
                     sock, _ = listener.accept()
@@ -383,7 +384,7 @@ class TrioListener:
                         logger.warning("Cannot accept: %s; trying again in %g s", error, _CAPACITY_PAUSE)
                         await trio.sleep(_CAPACITY_PAUSE)
                     continue
-                sock.setblocking(False)
+                sock.setblocking(False)  # noqa: FBT003 - the socket's signature.
                 if sock.family in {socket.AF_INET, socket.AF_INET6}:
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._nursery.start_soon(TrioDriver(self, sock).run)

@@ -35,7 +35,7 @@ class InvalidMessage(ValueError):
     """
 
 
-class ClientDisconnected(OSError):  # noqa: N818 - named after what ASGI calls it, not after its kind.
+class ClientDisconnected(OSError):
     """Nobody is left to hear the message. It is not the application's fault and never logged as an error.
 
     "If send() is called on a closed connection the server should raise a server-specific subclass of OSError."

@@ -55,7 +55,7 @@ class Exchange:
     blocks. After each call the connection's outputs may have changed.
     """
 
-    __slots__ = ("can_send", "disconnected", "failure", "half_closed", "holds", "scope", "tag")
+    __slots__ = ("can_send", "disconnected", "ended", "failure", "half_closed", "holds", "scope", "tag")
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -66,17 +66,14 @@ class Exchange:
         """False: the peer's window or our buffer is full. Wait until `Connection.take_ready` names this exchange."""
         self.disconnected = False
         """The client is gone and nobody is left to hear: `send` raises `ClientDisconnected`."""
+        self.ended = False
+        """Nothing more will come of it: it is complete, or was given up."""
         self.half_closed = False
         """The client has ended its side before the response was complete. It may still read, or have left."""
         self.holds = False
         """Something is held back in the hope of more: `flush` lets go of it."""
         self.failure: str | None = None
         """After `finish`: what the application left undone, one phrase for the operator, or None."""
-
-    @property
-    def ended(self) -> bool:
-        """Nothing more will come of it: the response is complete or was given up."""
-        raise NotImplementedError
 
     def receive(self, now: float) -> Message | None:
         """Take the next message for the application, or None if it has not come yet.

@@ -153,15 +153,17 @@ class FieldEncoder:
         result = EncodedFields()
         append = result.lines.append
         cached = self._cache.get
-        for item in _iterate(items):
+        for item in items if type(items) is list else _iterate(items):
             try:
                 line = cached(item)
             except TypeError:  # A list, say: allowed, but it has no hash.
                 line = None
-            if line is None:
-                self._add(item, result)
-            else:
+            if line is not None:
                 append(line)
+            elif type(item) is tuple and len(item) == 2 and item[0] == b"content-length":
+                _interpret_content_length(item[1], result)  # Nearly every response has one.
+            else:
+                self._add(item, result)
         return result
 
     def encode_trailers(self, items: Iterable[Iterable[bytes]]) -> list[bytes]:
@@ -223,20 +225,22 @@ def _checked(item: object) -> Field:
 def _interpret(name: bytes, value: bytes, result: EncodedFields) -> bool:
     """Take the meaning out of a field; return whether the line itself goes out."""
     if name == b"content-length":
-        length = parse_content_length(value)
-        if length is None:
-            raise InvalidMessage(f"content-length must be 1 to 18 digits (RFC 9110 §8.6), got {value!r}")
-        if result.content_length not in {None, length}:
-            raise InvalidMessage(f"content-length is given twice: {result.content_length} and {length}")
-        result.content_length = length
-        return False
-    if name == b"connection":
+        _interpret_content_length(value, result)
+    elif name == b"connection":
         result.close = result.close or b"close" in list_members(value)
-        return False
-    if name == b"date":
+    elif name == b"date":
         result.date = True
         return True
-    if name == b"server":
+    elif name == b"server":
         result.server = True
         return True
     return False
+
+
+def _interpret_content_length(value: object, result: EncodedFields) -> None:
+    length = parse_content_length(value) if type(value) is bytes else None
+    if length is None:
+        raise InvalidMessage(f"content-length must be bytes of 1 to 18 digits (RFC 9110 §8.6), got {value!r}")
+    if result.content_length is not None and result.content_length != length:
+        raise InvalidMessage(f"content-length is given twice: {result.content_length} and {length}")
+    result.content_length = length

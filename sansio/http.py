@@ -26,7 +26,7 @@ import enum
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn, Protocol, TypeAlias
 
-from .asgi import Field, Message, Scope
+from .asgi import Message, Scope
 from .errors import ClientDisconnected, InvalidMessage, UnexpectedMessage
 from .exchange import Exchange, ExchangeStatistics
 from .fields import EncodedFields, FieldEncoder
@@ -96,8 +96,8 @@ class HttpExchange(Exchange):
     __slots__ = (
         "_content",
         "_content_ended",
-        "_ended_at",
         "_end_taken",
+        "_ended_at",
         "_framing",
         "_legal",
         "_opened",
@@ -142,22 +142,17 @@ class HttpExchange(Exchange):
         self._content_ended = head.content_length == 0
         self._end_taken = False
         self._opened = now
-        self._ended_at: float | None = None
+        self._ended_at = now
         self._trailer_lines: list[bytes] = []
 
     # The application's side.
-
-    @property
-    def ended(self) -> bool:
-        """Nothing more will come of it: the response is complete or was given up."""
-        return self._ended_at is not None
 
     def receive(self, now: float) -> Message | None:
         """Take the next message: ``http.request`` until the content is complete, then ``http.disconnect``.
 
         See `Exchange.receive`. A disconnect is given again to everybody who asks.
         """
-        if self._ended_at is not None:
+        if self.ended:
             return {"type": "http.disconnect"}
         content = self._content
         if content or (self._content_ended and not self._end_taken):
@@ -183,7 +178,9 @@ class HttpExchange(Exchange):
         try:
             action = self._legal.get(message["type"])
         except (KeyError, TypeError):
-            raise InvalidMessage(f"a message must be a dict with a 'type' that is a str, got {message!r}") from None
+            raise InvalidMessage(
+                f"a message must be a dict with a 'type' that is a str, got {message!r}"
+            ) from None
         if action is None:
             self._refuse(message["type"])
         else:
@@ -233,7 +230,7 @@ class HttpExchange(Exchange):
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,
             opened=self._opened,
-            ended=now if self._ended_at is None else self._ended_at,
+            ended=self._ended_at if self.ended else now,
             complete=self.state is ResponseState.COMPLETE,
             fields=head.fields,
             response_fields=response_fields,
@@ -275,6 +272,7 @@ class HttpExchange(Exchange):
         self.state = state
         self._legal = _NOTHING
         self.holds = False
+        self.ended = True
         self._ended_at = now
         self._content.clear()
         self.held = 0
@@ -294,7 +292,7 @@ class HttpExchange(Exchange):
 
     def _accept_start(self, message: Message, now: float) -> None:  # noqa: ARG002 - the table's signature.
         status = message.get("status")
-        if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:  # noqa: PLR2004
+        if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
             raise InvalidMessage(f"'status' must be an int from 200 to 599, got {status!r}")
         trailers = message.get("trailers", False)
         if type(trailers) is not bool:

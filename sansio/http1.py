@@ -111,14 +111,19 @@ class Http1:
     """The protocol of one HTTP/1 connection."""
 
     def __init__(
-        self, outbox: Outbox, transport: TransportInfo, settings: Settings, state: Mapping[str, Any] | None, now: float
+        self,
+        outbox: Outbox,
+        transport: TransportInfo,
+        settings: Settings,
+        state: Mapping[str, Any] | None,
+        now: float,
     ) -> None:
         self.outbox = outbox
         self.transport = transport
         self.encoder = _ENCODER
         self._settings = settings
         self._defaults = settings.default_fields
-        self._fast = settings.http1_reader == "fast"
+        self._fast = settings.http1_reader == "fast"  # The fast reader may try the next head.
         self._scopes = ScopeBuilder(transport, settings, state)
         self._gate = HeadGate(settings)
         self._reading = _HEAD
@@ -204,7 +209,12 @@ class Http1:
         while start < size:
             reading = self._reading
             if reading is _HEAD:
-                start = self._read_head(data, start, now)
+                plain = http1_fast.read_head(data, start, self._settings) if self._fast else None
+                if plain is None:
+                    start = self._read_head(data, start, now)
+                else:
+                    head, start = plain
+                    self._open(head, None, now)
             elif reading is _CONTENT or reading is _DISCARDING:
                 start = self._read_content(data, start, now)
             elif reading is _PAUSED:
@@ -217,31 +227,28 @@ class Http1:
                 return
 
     def _read_head(self, data: bytes, start: int, now: float) -> int:
+        """Read a head that is not complete, or not plain."""
         gate = self._gate
-        if self._fast and not gate.started:
-            plain = http1_fast.read_head(data, start, self._settings)
-            if plain is not None:
-                head, end = plain
-                self._open(head, None, now)
-                return end
         if self._idle_deadline is Deadline.KEEP_ALIVE:
             # The first octet of a request: from here on the whole head has a time of its own.
             self.outbox.stop_deadline(Deadline.KEEP_ALIVE)
             self.outbox.set_deadline(Deadline.HEAD, now + self._settings.timeout_request_head)
             self._idle_deadline = Deadline.HEAD
+        self._fast = False  # What the gate has begun, it ends.
         passed = gate.receive_data(data, start)
         if passed is None:
             if gate.refusal is not None:
                 self._refuse(gate.refusal, now)
             return len(data)
         octets = gate.take_head()
+        self._fast = self._settings.http1_reader == "fast"
         plain = http1_fast.read_head(octets, 0, self._settings) if self._fast else None
         if plain is not None:
             self._open(plain[0], None, now)
             return passed
         read = http1_h11.read_head(octets)
         if isinstance(read, PeerError):
-            self._refuse(read, now)
+            self._refuse(read, now, is_head=octets.startswith(b"HEAD "))
         else:
             head, connection = read
             self._open(head, http1_h11.H11Content(connection, head, self._settings), now)
@@ -253,10 +260,17 @@ class Http1:
         self.outbox.stop_deadline(self._idle_deadline)
         self._requests += 1
         limit = settings.limit_requests_per_connection
-        self._keep_alive = not (head.close or self._draining or (limit is not None and self._requests >= limit))
+        self._keep_alive = not (
+            head.close or self._draining or (limit is not None and self._requests >= limit)
+        )
         length = head.content_length
-        if settings.limit_request_body is not None and length is not None and length > settings.limit_request_body:
-            self._refuse(PeerError(413, f"request content beyond {settings.limit_request_body} bytes"), now)
+        if (
+            settings.limit_request_body is not None
+            and length is not None
+            and length > settings.limit_request_body
+        ):
+            error = PeerError(413, f"request content beyond {settings.limit_request_body} bytes")
+            self._refuse(error, now, is_head=head.method == "HEAD")
             return
         self._exchange = exchange = HttpExchange(self._scopes.build(head), head, self, now)
         self._unfinished += 1
@@ -295,6 +309,7 @@ class Http1:
             return len(data)
         if reader.ended:
             if exchange is None:
+                self.outbox.stop_deadline(Deadline.DISCARD)
                 self._next(now)
             else:
                 self._reading = _PAUSED
@@ -416,10 +431,13 @@ class Http1:
         """Write a response of the server's own, which ends the connection."""
         phrase = HTTPStatus(status).phrase
         content = f"{phrase}: {reason}\n".encode("ascii") if reason else f"{phrase}\n".encode("ascii")
-        head = b"%b%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (
-            _STATUS_LINES[status],
-            self._defaults.block,
-            len(content),
+        head = (
+            b"%b%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+            % (
+                _STATUS_LINES[status],
+                self._defaults.block,
+                len(content),
+            )
         )
         self.outbox.write(head + content if has_content else head)
 
@@ -430,12 +448,13 @@ class Http1:
         """
         assert self._reader is not None  # noqa: S101 - the state says so.
         remaining = self._reader.remaining
-        return self._continue_due or (ended and (remaining is None or remaining > self._settings.limit_discard))
+        return self._continue_due or (
+            ended and (remaining is None or remaining > self._settings.limit_discard)
+        )
 
     def _complete(self, now: float) -> None:
         """The response is complete: go on to the next request, or end the connection."""
         self._exchange = None
-        self.outbox.stop_deadline(Deadline.BODY)
         if not self._keep_alive:
             self._linger(now)
         elif self._reading is _PAUSED:
@@ -445,6 +464,7 @@ class Http1:
         else:
             self._reading = _DISCARDING
             self.outbox.wants_read = True
+            self.outbox.stop_deadline(Deadline.BODY)
             self.outbox.set_deadline(Deadline.DISCARD, now + self._settings.timeout_discard)
 
     def _resume(self, now: float) -> None:
@@ -465,25 +485,32 @@ class Http1:
         self._reading = _HEAD
         self._reader = None
         outbox.wants_read = not self._input_ended
-        outbox.stop_deadline(Deadline.DISCARD)
         outbox.set_deadline(Deadline.KEEP_ALIVE, now + self._settings.timeout_keep_alive)
         self._idle_deadline = Deadline.KEEP_ALIVE
 
     # Ending.
 
-    def _refuse(self, error: PeerError, now: float) -> None:
-        """Answer what the peer did wrong, if a response to it can still be told from another one, and end."""
+    def _refuse(self, error: PeerError, now: float, *, is_head: bool = False) -> None:
+        """Answer what the peer did wrong, if a response to it can still be told from another one, and end.
+
+        "The HEAD method is identical to GET except that the server MUST NOT send content in the response." RFC 9110
+        §9.3.2
+        """
         outbox = self.outbox
         exchange = self._exchange
-        answered = exchange is None or exchange.state in {ResponseState.AWAITING_START, ResponseState.HEAD_HELD}
+        answered = exchange is None or exchange.state in {
+            ResponseState.AWAITING_START,
+            ResponseState.HEAD_HELD,
+        }
         if outbox.error is None:
             outbox.error = error if answered else PeerError(None, error.reason)
         if answered:
             assert error.status is not None  # noqa: S101 - refusals have one.
-            is_head = self._gate.is_head_method if exchange is None else exchange.head.method == "HEAD"
-            self._write_error(error.status, error.reason, has_content=not is_head)
             if exchange is not None:
+                is_head = exchange.head.method == "HEAD"
                 exchange.status = error.status
+            is_head = is_head or self._gate.is_head_method
+            self._write_error(error.status, error.reason, has_content=not is_head)
         self._disconnect(now)
         self._linger(now)
 

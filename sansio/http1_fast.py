@@ -52,11 +52,16 @@ def read_head(data: bytes, start: int, settings: Settings) -> tuple[RequestHead,
         return None
     lines = data[start:end].split(b"\r\n")
     parts = lines.pop(0).split(b" ")
-    if len(parts) != 3 or len(lines) > settings.limit_request_fields:  # noqa: PLR2004 - method, target, version.
+    if len(parts) != 3 or len(lines) > settings.limit_request_fields:
         return None
     method, target, version = parts
     name = _METHODS.get(method)
-    if name is None or version != b"HTTP/1.1" or target[:1] != b"/" or target.translate(None, TARGET_CHARACTERS):
+    if (
+        name is None
+        or version != b"HTTP/1.1"
+        or target[:1] != b"/"
+        or target.translate(None, TARGET_CHARACTERS)
+    ):
         return None
     fields: list[Field] = []
     head = RequestHead(name, target, "1.1", fields)

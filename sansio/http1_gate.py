@@ -151,7 +151,7 @@ def _judge_framing(codings: list[bytes], lengths: list[bytes], *, current: bool)
 def _judge_request_line(line: bytes) -> PeerError | tuple[bytes, bytes, bytes]:
     """Take a request line apart, or say what is wrong with it (RFC 9112 §3)."""
     parts = line.split(b" ")
-    if len(parts) != 3:  # noqa: PLR2004 - method, target, version.
+    if len(parts) != 3:
         return PeerError(400, "request line that is not method, target and version")
     method, target, version = parts
     if not is_token(method):
@@ -414,7 +414,9 @@ class ChunkedGate:
         if semicolon:
             self._extensions_left -= len(extensions)
             if self._extensions_left < 0:
-                self.refusal = PeerError(400, f"more than {self._settings.limit_chunk_extensions} bytes of extensions")
+                self.refusal = PeerError(
+                    400, f"more than {self._settings.limit_chunk_extensions} bytes of extensions"
+                )
                 return
             if _CHUNK_EXTENSIONS.fullmatch(extensions) is None:
                 self.refusal = PeerError(400, "malformed chunk extension")

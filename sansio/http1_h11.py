@@ -51,16 +51,16 @@ class H11Content:
     def receive_data(self, data: bytes, start: int) -> bytes:
         """Take octets from `start` and return the content among them; look at `ended` and `position` then."""
         gate = self._gate
-        gate.receive_data(data, start)
+        content = gate.receive_data(data, start)
         self.position = gate.position
         self.remaining = gate.remaining
         self.refusal = gate.refusal
         if gate.refusal is not None:
-            return b""
+            return content  # h11 may see the fault too, but it would not say what came before it.
         chunks = data[start : gate.passed]
         if gate.ended and gate.remaining is None:
             chunks += b"\r\n"  # In place of the trailer section, which h11 need not see.
-        return self._read(chunks)
+        return self._read(chunks) if chunks else b""  # To h11, no octets mean that the connection has ended.
 
     def _read(self, data: bytes) -> bytes:
         pieces = []

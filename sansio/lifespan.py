@@ -61,11 +61,6 @@ class Lifespan(Exchange):
             }
         )
 
-    @property
-    def ended(self) -> bool:
-        """Nothing more will come of it."""
-        return self.phase in {LifespanState.STOPPED, LifespanState.FAILED, LifespanState.UNSUPPORTED}
-
     def shut_down(self, now: float) -> None:  # noqa: ARG002 - inputs take the time.
         """Ask for shutdown, after the last connection has closed. Without effect unless it has started."""
         if self.phase is LifespanState.STARTED:
@@ -85,7 +80,9 @@ class Lifespan(Exchange):
             kind = message["type"]
             phase = _ANSWERS.get((self.phase, kind))
         except (KeyError, TypeError):
-            raise InvalidMessage(f"a message must be a dict with a 'type' that is a str, got {message!r}") from None
+            raise InvalidMessage(
+                f"a message must be a dict with a 'type' that is a str, got {message!r}"
+            ) from None
         if phase is None:
             expected = " or ".join(repr(name) for state, name in _ANSWERS if state is self.phase) or "nothing"
             raise UnexpectedMessage(f"expected {expected}, got {kind!r}; {self.phase.value}")
@@ -93,7 +90,7 @@ class Lifespan(Exchange):
         if not isinstance(text, str):
             raise InvalidMessage(f"'message' must be a str, got {text!r}")
         self.message = text
-        self.phase = phase
+        self._enter(phase)
 
     def finish(self, error: BaseException | None, now: float) -> None:  # noqa: ARG002 - inputs take the time.
         """Say that the application has returned or raised.
@@ -102,12 +99,16 @@ class Lifespan(Exchange):
         error or an early return is a failure.
         """
         if self.phase is LifespanState.STARTING:
-            self.phase = LifespanState.UNSUPPORTED
+            self._enter(LifespanState.UNSUPPORTED)
         elif not self.ended:
             if error is None:
                 self.failure = "the lifespan returned before its shutdown was complete"
-            self.phase = LifespanState.FAILED
+            self._enter(LifespanState.FAILED)
 
     def statistics(self, now: float) -> ExchangeStatistics:
         """Not for a lifespan: it has no request."""
         raise UnexpectedMessage(f"a lifespan has no statistics; asked at {now}")
+
+    def _enter(self, phase: LifespanState) -> None:
+        self.phase = phase
+        self.ended = phase in {LifespanState.STOPPED, LifespanState.FAILED, LifespanState.UNSUPPORTED}

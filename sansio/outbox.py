@@ -26,6 +26,7 @@ class Outbox(Deadlines):
         "_ready",
         "closed",
         "error",
+        "has_ready",
         "size",
         "wants_read",
         "wants_write",
@@ -38,6 +39,8 @@ class Outbox(Deadlines):
         """Feed more bytes; when false, reading more now would only fill memory."""
         self.wants_write = False
         """`data_to_send` would return bytes."""
+        self.has_ready = False
+        """`take_ready` would return exchanges."""
         self.write_ended = False
         """Nothing follows what was taken: half-close the transport."""
         self.closed = False
@@ -70,10 +73,9 @@ class Outbox(Deadlines):
 
     def take_ready(self) -> list[Exchange]:
         """Take the exchanges whose situation changed: opened, has a message, can send, or is disconnected."""
-        if not self._ready:
-            return []
         ready = list(self._ready)
         self._ready.clear()
+        self.has_ready = False
         return ready
 
     # For the protocols.
@@ -87,6 +89,7 @@ class Outbox(Deadlines):
     def mark_ready(self, exchange: Exchange) -> None:
         """Name an exchange in the next `take_ready`, once."""
         self._ready[exchange] = None
+        self.has_ready = True
 
     def block(self, exchange: Exchange) -> None:
         """Let an exchange send no more until the bytes are taken."""

@@ -1,0 +1,1 @@
+"""Campaigns against the machine: ``python -m fuzz TARGET SECONDS``."""

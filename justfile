@@ -1,0 +1,42 @@
+# The project's verbs. They use the Python of .venv if there is one, and else the one on PATH.
+
+venv := justfile_directory() / ".venv/bin/python"
+python := if path_exists(venv) == "true" { venv } else { "python" }
+
+[private]
+default:
+    @just --justfile {{quote(justfile())}} --list --unsorted
+
+# Put the code into shape: format it, and repair what can be repaired
+fix:
+    {{python}} -m ruff format
+    {{python}} -m ruff check --fix
+
+# Everything that a change must pass beside the tests
+check:
+    {{python}} -m ruff format --check
+    {{python}} -m ruff check
+    {{python}} -m mypy --strict
+    {{python}} -m pytest -q tests/test_imports.py tests/test_public.py
+
+# Run the tests; arguments go to pytest
+[positional-arguments]
+test *args:
+    {{python}} -m pytest "$@"
+
+# Hold each sansio module to 100 % coverage by its own tests
+cov *modules:
+    {{python}} tests/coverage.py {{modules}}
+
+# Fuzz one target for so many seconds
+fuzz target seconds="60":
+    {{python}} -m fuzz {{target}} {{seconds}}
+
+# Measure tricorn and its peers
+[positional-arguments]
+bench *args:
+    {{python}} -m tests.benchmarks "$@"
+
+# Build the documentation; a warning is an error
+docs:
+    {{python}} -m sphinx -W -n --keep-going -b html docs docs/_build/html

@@ -1,0 +1,310 @@
+"""Every option of the server: its meaning in one table, its type and default in one class.
+
+The command line and the documentation are made from both.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, Self
+
+import sansio
+
+from .access_log import compile_format
+from .options import ConfigError, Option
+
+__all__ = ["OPTIONS", "Config", "ConfigError"]
+
+_LISTEN: Final = "Where to listen"
+_APP: Final = "Application"
+_LOOP: Final = "Event loop"
+_TIMEOUTS: Final = "Timeouts"
+_LIMITS: Final = "Limits"
+_HTTP: Final = "HTTP"
+_LOGGING: Final = "Logging"
+
+OPTIONS: Final[Mapping[str, Option]] = {
+    "host": Option(_LISTEN, "text", "Address or host name; a name may stand for several addresses."),
+    "port": Option(_LISTEN, "count", "TCP port; 0 lets the system choose.", minimum=0, maximum=65535),
+    "bind": Option(
+        _LISTEN,
+        "bind",
+        "host:port, [v6]:port, unix:path or fd://N, in place of --host, --port, --uds and --fd. May be repeated.",
+        aliases=("-b",),
+    ),
+    "uds": Option(_LISTEN, "text", "Path of a Unix socket, in place of --host and --port.", optional=True),
+    "fd": Option(
+        _LISTEN,
+        "count",
+        "Number of an inherited listening socket, in place of --host and --port.",
+        optional=True,
+        minimum=0,
+    ),
+    "backlog": Option(_LISTEN, "count", "Connections that may wait to be accepted."),
+    "factory": Option(_APP, "switch", "APP names a function that makes the app: call it without arguments."),
+    "app_dir": Option(_APP, "text", "Folder to import APP from. Without it, the current one.", optional=True),
+    "root_path": Option(_APP, "text", 'Where a proxy mounts the app, as in "/api".', source="ASGI HTTP 2.5"),
+    "lifespan": Option(
+        _APP,
+        "choice",
+        "Whether the app has a lifespan; auto tries, and goes on without.",
+        choices=("auto", "on", "off"),
+        source="ASGI Lifespan 2.0",
+    ),
+    "backend": Option(
+        _LOOP,
+        "choice",
+        "What the app runs under; uvloop is short for asyncio with --loop uvloop.",
+        choices=("asyncio", "trio", "uvloop"),
+        aliases=("-k", "--worker-class"),
+    ),
+    "loop": Option(
+        _LOOP,
+        "choice",
+        "Event loop for asyncio; auto is uvloop if it is installed.",
+        choices=("auto", "asyncio", "uvloop"),
+    ),
+    "timeout_startup": Option(_TIMEOUTS, "timeout", "Time for the lifespan's start-up."),
+    "timeout_request_head": Option(
+        _TIMEOUTS,
+        "timeout",
+        "From a connection's start, or a later request's first byte, to the end of the head: 408.",
+        source="RFC 9110 §15.5.9",
+    ),
+    "timeout_request_body": Option(
+        _TIMEOUTS,
+        "timeout",
+        "Silence of a client whose body the app is waiting for: 408.",
+        source="RFC 9110 §15.5.9",
+        aliases=("--timeout-read", "--read-timeout"),
+    ),
+    "timeout_keep_alive": Option(
+        _TIMEOUTS,
+        "timeout",
+        "Idle time between requests; if shorter than that of a load balancer in front, it makes 502s.",
+        source="RFC 9112 §9.8",
+        aliases=("--keep-alive",),
+    ),
+    "timeout_write": Option(_TIMEOUTS, "timeout", "Silence of a client that does not read its response."),
+    "timeout_discard": Option(
+        _TIMEOUTS, "timeout", "Time for a body that is read away after the response.", source="RFC 9112 §9.3"
+    ),
+    "timeout_linger": Option(
+        _TIMEOUTS,
+        "timeout",
+        "From our end of a connection to the client's.",
+        zero=True,
+        source="RFC 9112 §9.6",
+    ),
+    "timeout_disconnect": Option(
+        _TIMEOUTS,
+        "timeout",
+        "From the client's departure until the app is cancelled.",
+        zero=True,
+        aliases=("--application-close-timeout", "--asgi-disconnect-grace-period"),
+    ),
+    "timeout_graceful_shutdown": Option(
+        _TIMEOUTS,
+        "timeout",
+        "From the request to stop until what is still open is cut off.",
+        zero=True,
+        aliases=("--graceful-timeout",),
+    ),
+    "timeout_shutdown": Option(_TIMEOUTS, "timeout", "Time for the lifespan's shutdown."),
+    "limit_concurrency": Option(
+        _LIMITS, "count", "Connections at one time: requests on more of them get 503.", optional=True
+    ),
+    "limit_max_requests": Option(
+        _LIMITS, "count", "Requests until the server stops.", optional=True, aliases=("--max-requests",)
+    ),
+    "limit_requests_per_connection": Option(
+        _LIMITS, "count", "Requests until a connection is closed, with notice.", optional=True
+    ),
+    "limit_request_head": Option(
+        _LIMITS,
+        "size",
+        "A request's line and fields together: 414 or 431 beyond.",
+        source="RFC 9112 §3, RFC 6585 §5",
+        aliases=("--h11-max-incomplete-event-size",),
+    ),
+    "limit_request_fields": Option(
+        _LIMITS, "count", "Fields of one request: 431 beyond.", source="RFC 6585 §5"
+    ),
+    "limit_request_body": Option(
+        _LIMITS, "size", "A request's body: 413 beyond.", optional=True, source="RFC 9110 §15.5.14"
+    ),
+    "limit_chunk_extensions": Option(
+        _LIMITS, "size", "Chunk extensions of one request: 400 beyond.", source="RFC 9112 §7.1.1"
+    ),
+    "limit_read_buffer": Option(_LIMITS, "size", "Body held for an app that does not receive it."),
+    "limit_write_buffer": Option(_LIMITS, "size", "Response held for a client that does not read it."),
+    "limit_discard": Option(
+        _LIMITS,
+        "size",
+        "Body that is read away after a response, so that its connection can be used again.",
+        minimum=0,
+        source="RFC 9112 §9.3",
+    ),
+    "header": Option(_HTTP, "field", '"Name: value" for every response. May be repeated.'),
+    "server_header": Option(_HTTP, "switch", "Send a Server field.", source="RFC 9110 §10.2.4"),
+    "date_header": Option(_HTTP, "switch", "Send a Date field.", source="RFC 9110 §6.6.1"),
+    "http1_reader": Option(
+        _HTTP,
+        "choice",
+        "Who reads HTTP/1: our reader wherever it can, or always h11.",
+        choices=("fast", "h11"),
+    ),
+    "log_level": Option(
+        _LOGGING,
+        "choice",
+        "The least that is logged; trace is another word for debug.",
+        choices=("critical", "error", "warning", "info", "debug", "trace"),
+    ),
+    "access_log": Option(_LOGGING, "switch", "Log every request, to standard output."),
+    "access_log_format": Option(
+        _LOGGING,
+        "text",
+        'A line of gunicorn\'s atoms, as in "%(h)s %(r)s %(s)s", or json.',
+        optional=True,
+        aliases=("--access-logformat", "--access-log-fmt"),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """How a server behaves. Each option has the name of its flag, with underscores; `OPTIONS` says what it means.
+
+    Timeouts are seconds, and None means never. Sizes are bytes, and None means that there is no limit. Where the
+    command line takes text (``"30s"``, ``"64KiB"``, ``"Name: value"``), this takes it too.
+
+    Raises `ConfigError` for values that make no sense, alone or together.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    bind: tuple[str, ...] = ()
+    uds: str | None = None
+    fd: int | None = None
+    backlog: int = 2048
+
+    factory: bool = False
+    app_dir: str | None = None
+    root_path: str = ""
+    lifespan: Literal["auto", "on", "off"] = "auto"
+
+    backend: Literal["asyncio", "trio", "uvloop"] = "asyncio"
+    """Only ever "asyncio" or "trio" in a finished `Config`: "uvloop" becomes "asyncio" and the `loop`."""
+    loop: Literal["auto", "asyncio", "uvloop"] = "auto"
+
+    timeout_startup: float | None = 60.0
+    timeout_request_head: float | None = 30.0
+    timeout_request_body: float | None = 60.0
+    timeout_keep_alive: float | None = 75.0
+    timeout_write: float | None = 60.0
+    timeout_discard: float | None = 5.0
+    timeout_linger: float | None = 2.0
+    timeout_disconnect: float | None = None
+    timeout_graceful_shutdown: float | None = 30.0
+    timeout_shutdown: float | None = 10.0
+
+    limit_concurrency: int | None = None
+    limit_max_requests: int | None = None
+    limit_requests_per_connection: int | None = None
+    limit_request_head: int = 32_768
+    limit_request_fields: int = 100
+    limit_request_body: int | None = None
+    limit_chunk_extensions: int = 16_384
+    limit_read_buffer: int = 65_536
+    limit_write_buffer: int = 65_536
+    limit_discard: int = 65_536
+
+    header: tuple[tuple[bytes, bytes], ...] = ()
+    server_header: bool = True
+    date_header: bool = True
+    http1_reader: Literal["fast", "h11"] = "fast"
+
+    log_level: Literal["critical", "error", "warning", "info", "debug", "trace"] = "info"
+    """Never "trace" in a finished `Config`: it becomes "debug"."""
+    access_log: bool = True
+    access_log_format: str | None = None
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, object]) -> Self:
+        """Make a `Config` of what a user gave; the rest keeps its default.
+
+        Raises `ConfigError` for an unknown name, with the nearest known one.
+        """
+        for name in mapping:
+            if name not in OPTIONS:
+                near = difflib.get_close_matches(name, OPTIONS, n=1)
+                raise ConfigError(
+                    f"there is no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+                )
+        # Each value is checked at once by its `Option`, so its static type is of no use here.
+        return cls(**mapping)  # type: ignore[arg-type]
+
+    def settings(self) -> sansio.Settings:
+        """What connections need to know, with a new `sansio.DefaultFields`.
+
+        The caller keeps its Date field up to date, if `date_header` is true.
+        """
+        return sansio.Settings(
+            limit_request_head=self.limit_request_head,
+            limit_request_fields=self.limit_request_fields,
+            limit_request_body=self.limit_request_body,
+            limit_requests_per_connection=self.limit_requests_per_connection,
+            limit_read_buffer=self.limit_read_buffer,
+            limit_write_buffer=self.limit_write_buffer,
+            limit_discard=self.limit_discard,
+            limit_chunk_extensions=self.limit_chunk_extensions,
+            timeout_request_head=_seconds(self.timeout_request_head),
+            timeout_keep_alive=_seconds(self.timeout_keep_alive),
+            timeout_request_body=_seconds(self.timeout_request_body),
+            timeout_write=_seconds(self.timeout_write),
+            timeout_discard=_seconds(self.timeout_discard),
+            timeout_linger=_seconds(self.timeout_linger),
+            timeout_graceful_shutdown=_seconds(self.timeout_graceful_shutdown),
+            root_path=self.root_path,
+            http1_reader=self.http1_reader,
+            default_fields=_default_fields(self),
+        )
+
+    def __post_init__(self) -> None:
+        """Turn text into values, and refuse what makes no sense."""
+        for name, option in OPTIONS.items():
+            object.__setattr__(self, name, option.accept(name, getattr(self, name)))
+        if not self.host:
+            raise ConfigError("must not be empty; 0.0.0.0 or :: listens on every address", "host")
+        if self.uds is not None and self.fd is not None:
+            raise ConfigError("uds and fd are two places to listen: give one, or use bind for both")
+        if self.backend == "uvloop":
+            if self.loop == "asyncio":
+                raise ConfigError("'asyncio' contradicts backend 'uvloop'", "loop")
+            object.__setattr__(self, "backend", "asyncio")
+            object.__setattr__(self, "loop", "uvloop")
+        elif self.backend == "trio" and self.loop != "auto":
+            raise ConfigError("is for backend 'asyncio', trio has only its own; leave it out", "loop")
+        if self.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
+            raise ConfigError("'uvloop' is not installed: pip install 'tricorn[speed]'", "loop")
+        if self.root_path and not self.root_path.startswith("/"):
+            raise ConfigError(f'must start with "/", as in "/{self.root_path}"', "root_path")
+        object.__setattr__(self, "root_path", self.root_path.rstrip("/"))
+        if self.log_level == "trace":
+            object.__setattr__(self, "log_level", "debug")
+        compile_format(self.access_log_format)
+
+
+def _seconds(timeout: float | None) -> float:
+    return math.inf if timeout is None else timeout
+
+
+def _default_fields(config: Config) -> sansio.DefaultFields:
+    """The user's own Server field takes the place of ours, as the app's does."""
+    servers = [value for name, value in config.header if name == b"server"]
+    server = servers[-1] if servers else b"tricorn" if config.server_header else None
+    return sansio.DefaultFields(server, [pair for pair in config.header if pair[0] != b"server"])

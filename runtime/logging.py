@@ -1,0 +1,56 @@
+"""Where tricorn's own loggers write, for those who have not said otherwise."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Final, TextIO
+
+__all__ = ["configure"]
+
+_FORMAT: Final = "%(asctime)s %(levelname)s %(message)s"
+
+
+class _StandardHandler(logging.StreamHandler[TextIO]):
+    """Writes to what is called ``sys.stdout`` or ``sys.stderr`` at that moment. Ours, thus ours to replace."""
+
+    def __init__(self, name: str, line_format: str) -> None:
+        super().__init__(getattr(sys, name))
+        self._name_in_sys = name
+        self.setFormatter(logging.Formatter(line_format))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        self.stream = getattr(sys, self._name_in_sys)
+        super().emit(record)
+
+
+def configure(level: str, access_log: bool, access_log_format: str | None = None) -> None:  # noqa: FBT001
+    """Let the loggers ``tricorn`` and ``tricorn.error`` write to stderr, and ``tricorn.access`` to stdout.
+
+    Lines of a format of the user's own go out as they are, all others after time and level. A logger to which the
+    user gave handlers is left alone, and everything is if that logger is ``tricorn``. Calling it again replaces what
+    the last call did. The library (`runtime.serve`) does not call it: there, logging is the embedder's.
+    """
+    tricorn = logging.getLogger("tricorn")
+    access = logging.getLogger("tricorn.access")
+    if _has_foreign_handlers(tricorn):
+        return
+    _give(tricorn, _StandardHandler("stderr", _FORMAT))
+    tricorn.setLevel(level.upper())
+    if not _has_foreign_handlers(access):
+        plain = access_log_format is not None
+        _give(access, _StandardHandler("stdout", "%(message)s" if plain else _FORMAT) if access_log else None)
+
+
+def _has_foreign_handlers(logger: logging.Logger) -> bool:
+    return any(not isinstance(handler, _StandardHandler) for handler in logger.handlers)
+
+
+def _give(logger: logging.Logger, handler: logging.Handler | None) -> None:
+    """Make this the only handler that the logger's records reach."""
+    for old in list(logger.handlers):
+        logger.removeHandler(old)
+    if handler is not None:
+        logger.addHandler(handler)
+    logger.propagate = False
