@@ -30,6 +30,7 @@ class AsyncioDriver(asyncio.Protocol):
         "_busy",
         "_client",
         "_connection",
+        "_departures",
         "_eof_written",
         "_listener",
         "_reading",
@@ -56,6 +57,9 @@ class AsyncioDriver(asyncio.Protocol):
         self._stall_deadline = math.inf
         self._stalled_size = 0
         self._waiters: dict[Exchange, list[asyncio.Future[None]]] = {}
+        self._departures: dict[
+            Exchange, asyncio.TimerHandle
+        ] = {}  # Clients that have left before the response.
 
     # The transport's side.
 
@@ -141,8 +145,14 @@ class AsyncioDriver(asyncio.Protocol):
     async def wait(self, exchange: Exchange) -> None:
         """Return when the exchange was named ready."""
         waiter = self._listener.loop.create_future()
-        self._waiters.setdefault(exchange, []).append(waiter)
-        await waiter
+        waiters = self._waiters.setdefault(exchange, [])
+        waiters.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter in waiters:
+                waiters.remove(waiter)
+            raise
 
     def hold(self, exchange: Exchange) -> None:
         """Let the head wait a moment for its content."""
@@ -153,13 +163,17 @@ class AsyncioDriver(asyncio.Protocol):
         if self._service.log_exchanges:
             self._service.report(exchange, self.now())
 
-    def app_failed(self, exchange: Exchange, error: Exception | None) -> None:
+    def app_failed(self, exchange: Exchange, error: BaseException | None) -> None:
         """Write down what the application did."""
         self._service.app_failed(exchange, error)
 
     def finished(self, exchange: Exchange) -> None:
         """Forget the task."""
         self._listener.forget(exchange.tag)
+        if self._departures:
+            departure = self._departures.pop(exchange, None)
+            if departure is not None:
+                departure.cancel()
 
     # The listener's side.
 
@@ -174,8 +188,9 @@ class AsyncioDriver(asyncio.Protocol):
 
     def flush(self, exchange: Exchange) -> None:
         """Let go of a head that has waited for long enough."""
-        exchange.flush(self.now())
-        self.service()
+        if exchange.holds:
+            exchange.flush(self.now())
+            self.service()
 
     def _start(self, exchange: Exchange) -> None:
         exchange.tag = self._listener.start(run_app(self._service.choose_app(), exchange, self))
@@ -184,12 +199,18 @@ class AsyncioDriver(asyncio.Protocol):
         for waiter in self._waiters.pop(exchange, ()):
             if not waiter.done():
                 waiter.set_result(None)
-        if (exchange.disconnected or exchange.half_closed) and self._service.timeout_disconnect is not None:
-            task = cast("asyncio.Task[None]", exchange.tag)
-            timer = self._listener.loop.call_later(
-                self._service.timeout_disconnect, partial(_give_up, exchange, task)
-            )
-            task.add_done_callback(lambda _: timer.cancel())
+        timeout = self._service.timeout_disconnect
+        if (
+            timeout is None
+            or exchange in self._departures
+            or not (exchange.disconnected or exchange.half_closed)
+        ):
+            return
+        self._departures[exchange] = self._listener.loop.call_later(timeout, self._give_up, exchange)
+
+    def _give_up(self, exchange: Exchange) -> None:
+        if exchange.disconnected or not exchange.ended:
+            cast("asyncio.Task[None]", exchange.tag).cancel()
 
     def _arm(self, at: float) -> None:
         if self._timer is not None:
@@ -241,11 +262,6 @@ class AsyncioDriver(asyncio.Protocol):
                 self._transport.resume_reading()
 
 
-def _give_up(exchange: Exchange, task: asyncio.Task[None]) -> None:
-    if not exchange.ended or exchange.disconnected:
-        task.cancel()
-
-
 class AsyncioListener:
     """Accepts connections on sockets, and owns their drivers and the tasks of their exchanges."""
 
@@ -293,8 +309,7 @@ class AsyncioListener:
     def cancel(self) -> None:
         """Cancel all exchanges. Their clients are still told."""
         for task in self._tasks:
-            task.add_done_callback(self.forget)  # One that has not begun will not say so itself.
-            task.cancel()
+            self.loop.call_soon(task.cancel)  # Not before its first step: it could not finish its exchange.
 
     def abort(self) -> None:
         """Drop all connections."""
@@ -332,5 +347,4 @@ class AsyncioListener:
     def _flush_held(self) -> None:
         held, self._held = self._held, []
         for driver, exchange in held:
-            if exchange.holds:
-                driver.flush(exchange)
+            driver.flush(exchange)

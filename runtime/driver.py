@@ -11,6 +11,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol, TypeAlias
 
+import anyio
+
 from sansio import (
     ClientDisconnected,
     Exchange,
@@ -52,7 +54,7 @@ class Driver(Protocol):
     def report(self, exchange: Exchange) -> None:
         """The exchange has ended: write it down. Called once."""
 
-    def app_failed(self, exchange: Exchange, error: Exception | None) -> None:
+    def app_failed(self, exchange: Exchange, error: BaseException | None) -> None:
         """The application raised, or left its exchange undone: write that down."""
 
     def finished(self, exchange: Exchange) -> None:
@@ -65,22 +67,24 @@ async def run_app(app: ASGIApp, exchange: Exchange, driver: Driver) -> None:
     An exception of the application ends here. Cancellation, KeyboardInterrupt and SystemExit go on.
     """
     reported = False
+    now = driver.now
+    service = driver.service
 
     async def receive() -> Message:
-        while (message := exchange.receive(driver.now())) is None:
-            driver.service()  # A 100 (Continue) may be due.
+        while (message := exchange.receive(now())) is None:
+            service()  # A 100 (Continue) may be due.
             if not exchange.ended:
                 await driver.wait(exchange)
-        driver.service()  # There may be room to read again.
+        service()  # There may be room to read again.
         return message  # No await since the message was taken: it cannot be lost.
 
     async def send(message: Message) -> None:
         nonlocal reported
-        exchange.send(message, driver.now())
+        exchange.send(message, now())
         if exchange.holds:
             driver.hold(exchange)
             return
-        driver.service()
+        service()
         if exchange.ended and not reported:
             reported = True
             driver.report(exchange)
@@ -96,12 +100,12 @@ async def run_app(app: ASGIApp, exchange: Exchange, driver: Driver) -> None:
         error = exc
         if not _is_disconnect(exc):
             driver.app_failed(exchange, exc)
-    except BaseException as exc:
+    except BaseException as exc:  # noqa: BLE001 - not all of it stops here.
         error = exc
-        raise
+        _sort_out(exc, exchange, driver)
     finally:
-        exchange.finish(error, driver.now())
-        driver.service()
+        exchange.finish(error, now())
+        service()
         if exchange.failure is not None:
             driver.app_failed(exchange, None)
         if not reported:
@@ -114,6 +118,29 @@ def _is_disconnect(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(map(_is_disconnect, error.exceptions))
     return isinstance(error, ClientDisconnected)
+
+
+def _sort_out(error: BaseException, exchange: Exchange, driver: Driver) -> None:
+    """Raise again what belongs to others, however deep task groups have wrapped it.
+
+    KeyboardInterrupt and SystemExit stop the server, a cancellation is for whoever cancelled; the rest is the
+    application's failure.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        stops = error.subgroup((KeyboardInterrupt, SystemExit))
+        while isinstance(stops, BaseExceptionGroup):
+            stops = stops.exceptions[0]
+        if stops is not None:
+            raise stops
+        cancelled, rest = error.split(anyio.get_cancelled_exc_class())
+    elif isinstance(error, (KeyboardInterrupt, SystemExit, anyio.get_cancelled_exc_class())):
+        raise error
+    else:
+        cancelled, rest = None, error
+    if rest is not None:
+        driver.app_failed(exchange, rest)
+    if cancelled is not None:
+        raise cancelled
 
 
 def transport_info(peername: object, sockname: object) -> TransportInfo:
@@ -162,7 +189,7 @@ class Service:
         self.timeout_disconnect = timeout_disconnect
         self.state: dict[str, Any] | None = None
         """The lifespan's namespace, if the application has a lifespan."""
-        self.context = contextvars.Context()
+        self.context = contextvars.copy_context()
         """Each exchange runs in a copy of it."""
         self.connections = 0
         self.exhausted: Callable[[], None] = lambda: None
@@ -186,7 +213,7 @@ class Service:
         if self.log_exchanges:
             self.access_log.log(exchange.statistics(now))
 
-    def app_failed(self, exchange: Exchange, error: Exception | None) -> None:
+    def app_failed(self, exchange: Exchange, error: BaseException | None) -> None:
         """Write down that the application raised, or left its exchange undone."""
         if error is not None:
             logger.error("Exception in ASGI application", exc_info=error)

@@ -28,7 +28,7 @@ class LifespanDriver:
         """The context in which start-up was completed: what it has set, the requests will see."""
         self._app = app
         self._mode = mode
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._phase = self.exchange.phase
         self._changed = anyio.Event()
         self._scope = anyio.CancelScope(shield=True)
@@ -67,11 +67,13 @@ class LifespanDriver:
             await self._changed.wait()
 
     async def shut_down(self, timeout: float) -> None:
-        """Ask for shutdown, wait for the answer, and end the task in any case.
+        """Ask for shutdown, wait for the answer, and end the task in any case. Before start-up, only end it.
 
         Raises `LifespanFailed` if the application failed, now or earlier, or did not answer in time.
         """
         try:
+            if self._phase is LifespanState.STARTING:
+                return
             self.exchange.shut_down(self.now())
             self.service()
             with anyio.move_on_after(timeout):
@@ -120,7 +122,7 @@ class LifespanDriver:
     def report(self, exchange: Exchange) -> None:
         """A lifespan has no line in the access log."""
 
-    def app_failed(self, exchange: Exchange, error: Exception | None) -> None:
+    def app_failed(self, exchange: Exchange, error: BaseException | None) -> None:
         """Remember why, and write it down if start-up was complete: before, `start_up` tells."""
         self._error = error
         if self._phase is not LifespanState.STARTING:

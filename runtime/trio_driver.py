@@ -29,6 +29,9 @@ _READ_SIZE: Final = 65_536
 _CAPACITY_ERRORS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _CAPACITY_PAUSE: Final = 0.1
 
+# The listening socket is no such thing, or no more.
+_FATAL_ERRORS: Final = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP})
+
 
 class TrioDriver:
     """One connection."""
@@ -45,6 +48,7 @@ class TrioDriver:
         "_runner",
         "_runner_idle",
         "_scope",
+        "_scopes",
         "_service",
         "_socket",
         "_unsent",
@@ -66,12 +70,16 @@ class TrioDriver:
         self._runner: trio.lowlevel.Task | None = None
         self._runner_idle = False
         self._next: list[Exchange] = []
+        self._scopes: dict[Exchange, trio.CancelScope] = {}  # Only where the client's departure cancels.
         self._waiters: dict[Exchange, list[trio.Event]] = {}
 
     async def run(self) -> None:
         """Serve the connection until both it and its exchanges have ended. Only cancellation gets out."""
         client = None
         try:
+            self._socket.setblocking(False)  # noqa: FBT003 - the socket's signature.
+            if self._socket.family in {socket.AF_INET, socket.AF_INET6}:
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             info = transport_info(self._socket.getpeername(), self._socket.getsockname())
             client = info.client
             self._connection = Connection(info, self._service.settings, self.now(), self._service.state)
@@ -87,7 +95,7 @@ class TrioDriver:
                 await self._read()
                 self._close()
                 if self._runner_idle:
-                    self._nursery.cancel_scope.cancel()
+                    self._wake_runner()  # To return.
         except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
             logger.exception("Internal error; the connection is dropped")
         finally:
@@ -143,10 +151,11 @@ class TrioDriver:
 
     def report(self, exchange: Exchange) -> None:
         """Write the access log's line."""
+        self._watch_departure(exchange)
         if self._service.log_exchanges:
             self._service.report(exchange, self.now())
 
-    def app_failed(self, exchange: Exchange, error: Exception | None) -> None:
+    def app_failed(self, exchange: Exchange, error: BaseException | None) -> None:
         """Write down what the application did."""
         self._service.app_failed(exchange, error)
 
@@ -172,8 +181,8 @@ class TrioDriver:
                     if not connection.wants_read:
                         await self._park()
                         continue
-                    await trio.lowlevel.wait_readable(sock)
                     try:
+                        await trio.lowlevel.wait_readable(sock)
                         data = sock.recv(_READ_SIZE)
                     except (BlockingIOError, InterruptedError):
                         continue
@@ -212,19 +221,18 @@ class TrioDriver:
     async def _send_rest(self) -> None:
         timeout = self._service.settings.timeout_write
         while self._unsent:
-            with trio.move_on_after(timeout) as scope:
-                await trio.lowlevel.wait_writable(self._socket)
-            if scope.cancelled_caught:
-                logger.info("A peer took nothing for %g s; the connection is dropped", timeout)
-                self._lose()
-                break
             try:
-                self._unsent = self._unsent[self._socket.send(self._unsent) :]
+                with trio.move_on_after(timeout) as scope:
+                    await trio.lowlevel.wait_writable(self._socket)
+                if scope.cancelled_caught:
+                    logger.info("A peer took nothing for %g s; the connection is dropped", timeout)
+                    self._lose()
+                elif self._unsent:  # It may have been lost meanwhile.
+                    self._unsent = self._unsent[self._socket.send(self._unsent) :]
             except (BlockingIOError, InterruptedError):
                 continue
-            except OSError:
+            except (OSError, trio.ClosedResourceError):
                 self._lose()
-                break
         self._unsent = None
         self.service()
         if self._connection.closed:
@@ -249,65 +257,79 @@ class TrioDriver:
     def _close(self) -> None:
         if not self._lost:
             self._lose()
-        self._socket.close()
+        if self._socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
 
     # Running.
 
     def _start(self, exchange: Exchange) -> None:
         exchange.tag = self
-        if self._runner is None or self._runner_idle:
-            self._run_next(exchange)
+        self._next.append(exchange)
+        if self._runner is None:
+            self._service.context.copy().run(self._nursery.start_soon, self._run_exchanges)
+        elif self._runner_idle:
+            self._runner.context = self._service.context.copy()
+            self._wake_runner()
         else:
             # The runner has most likely just sent the end of its response and is about to return.
-            self._next.append(exchange)
             self._listener.hold(self._start_second)
 
-    def _run_next(self, exchange: Exchange) -> None:
-        self._next.append(exchange)
-        context = self._service.context.copy()
-        if self._runner is None:
-            context.run(self._nursery.start_soon, self._run_exchanges)
-        else:
-            self._runner.context = context
-            self._runner_idle = False
-            trio.lowlevel.reschedule(self._runner)
+    def _wake_runner(self) -> None:
+        assert self._runner is not None  # noqa: S101 - it is idle.
+        self._runner_idle = False
+        trio.lowlevel.reschedule(self._runner)
 
     async def _run_exchanges(self) -> None:
         """Run one exchange after the other. Starting a task for each would cost more than the rest."""
         self._runner = trio.lowlevel.current_task()
-        while True:
+        while self._next and not self._lost:
             await self._run(self._next.pop(0))
-            if self._connection.closed:
-                return
             if self._next:
                 # trio takes a task's context when it resumes it, so each exchange begins in one of its own.
                 self._runner.context = self._service.context.copy()
                 await trio.lowlevel.checkpoint()
-            else:
+            elif not self._lost:
                 self._runner_idle = True
                 await trio.lowlevel.wait_task_rescheduled(_abort)
+        for exchange in self._next:  # Nobody is left to answer.
+            exchange.finish(None, self.now())
+        self._next.clear()
 
     def _start_second(self) -> None:
         """The runner is still busy, with work after its response perhaps: let another task run what waits."""
-        while self._next and not self._runner_idle:
+        while self._next and not self._runner_idle and not self._lost:
             self._service.context.copy().run(self._nursery.start_soon, self._run, self._next.pop(0))
 
     async def _run(self, exchange: Exchange) -> None:
         app = self._service.choose_app()
         if self._service.timeout_disconnect is None:
             await run_app(app, exchange, self)
-        else:
-            with trio.CancelScope() as exchange.tag:
+            return
+        with trio.CancelScope() as scope:
+            self._scopes[exchange] = scope
+            self._watch_departure(exchange)
+            try:
                 await run_app(app, exchange, self)
+            finally:
+                del self._scopes[exchange]
 
     def _wake(self, exchange: Exchange) -> None:
         for event in self._waiters.pop(exchange, ()):
             event.set()
+        if self._scopes:
+            self._watch_departure(exchange)
+
+    def _watch_departure(self, exchange: Exchange) -> None:
+        """Cancel an application some time after its client has left, but not if its response is complete."""
+        scope = self._scopes.get(exchange)
         timeout = self._service.timeout_disconnect
-        if timeout is not None and (exchange.disconnected or exchange.half_closed):
-            scope = exchange.tag
-            if isinstance(scope, trio.CancelScope) and scope.deadline == math.inf:
-                scope.deadline = self.now() + timeout
+        if scope is None or timeout is None:
+            return
+        if exchange.ended and not exchange.disconnected:
+            scope.deadline = math.inf
+        elif (exchange.disconnected or exchange.half_closed) and scope.deadline == math.inf:
+            scope.deadline = self.now() + timeout
 
     def _flush(self, exchange: Exchange) -> None:
         if exchange.holds:
@@ -383,10 +405,9 @@ class TrioListener:
                     if error.errno in _CAPACITY_ERRORS:
                         logger.warning("Cannot accept: %s; trying again in %g s", error, _CAPACITY_PAUSE)
                         await trio.sleep(_CAPACITY_PAUSE)
-                    continue
-                sock.setblocking(False)  # noqa: FBT003 - the socket's signature.
-                if sock.family in {socket.AF_INET, socket.AF_INET6}:
-                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    elif error.errno in _FATAL_ERRORS:
+                        raise
+                    continue  # The rest concerns one connection that was not to be.
                 self._nursery.start_soon(TrioDriver(self, sock).run)
 
     async def _flush_held(self) -> None:
@@ -396,4 +417,7 @@ class TrioListener:
             self._holding = trio.Event()
             held, self._held = self._held, []
             for callback in held:
-                callback()
+                try:
+                    callback()
+                except Exception:  # noqa: BLE001 - the barrier around what one connection has asked for.
+                    logger.exception("Internal error")

@@ -3,8 +3,6 @@
 Source: ASGI 3.0; HTTP & WebSocket Message Format 2.5; Lifespan 2.0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, MutableMapping
 from typing import Any, Final, Literal, NotRequired, TypeAlias, TypedDict
 

@@ -73,7 +73,7 @@ class Connection(Outbox):
     def shut_down(self, now: float) -> None:
         """Finish what is open, open nothing new, and be closed within ``timeout_graceful_shutdown``.
 
-        Calling it twice is allowed.
+        A request of which a part has come already is still served. Calling it twice is allowed.
         """
         if not self.closed:
             self._protocol.shut_down(now)

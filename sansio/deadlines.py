@@ -47,6 +47,10 @@ class Deadlines:
         self._at[name] = at
         self.deadline = min(self._at)
 
+    def get_deadline(self, name: Deadline) -> float:
+        """Return one; `math.inf` if it is not set."""
+        return self._at[name]
+
     def stop_deadline(self, name: Deadline) -> None:
         """Forget one. It need not have been set."""
         self._at[name] = math.inf

@@ -42,8 +42,8 @@ class ClientDisconnected(OSError):
     Source: ASGI HTTP & WebSocket 2.4.
     """
 
-    def __init__(self) -> None:
-        super().__init__("the client has disconnected")
+    def __init__(self, message: str = "the client has disconnected") -> None:
+        super().__init__(message)
 
 
 class UsageError(Exception):

@@ -95,7 +95,10 @@ class Exchange:
         """Let go of what was held back in the hope of more. Call it when the application takes a while."""
 
     def finish(self, error: BaseException | None, now: float) -> None:
-        """Say that the application has returned or raised. Whatever is missing is completed or cut off."""
+        """Say that the application has returned or raised. Whatever is missing is completed or cut off.
+
+        What its other tasks send after that is ignored, or raises `ClientDisconnected` if the client had left.
+        """
         raise NotImplementedError
 
     def statistics(self, now: float) -> ExchangeStatistics:

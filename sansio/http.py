@@ -45,6 +45,7 @@ class ResponseState(enum.Enum):
     CONTENT = "the head was already sent"
     TRAILERS = "the body is complete and trailers were announced"
     COMPLETE = "the response is complete"
+    CUT = "the application returned before the response was complete"
     LOST = "the client has disconnected"
 
 
@@ -117,7 +118,7 @@ class HttpExchange(Exchange):
     )
 
     def __init__(self, scope: Scope, head: RequestHead, framing: HttpFraming, now: float) -> None:
-        super().__init__(scope)
+        Exchange.__init__(self, scope)  # One per request: super() costs more than all of it.
         self.head = head
         self.state = ResponseState.AWAITING_START
         self.status: int | None = None
@@ -165,8 +166,9 @@ class HttpExchange(Exchange):
             return {"type": "http.request", "body": body, "more_body": not self._content_ended}
         if self.half_closed:
             return {"type": "http.disconnect"}
-        self.waiting = True
-        self._framing.content_wanted(self, now)
+        if not self.waiting:  # Asking again, after a cancelled wait, gives the peer no more time.
+            self.waiting = True
+            self._framing.content_wanted(self, now)
         self.flush(now)
         return None
 
@@ -198,15 +200,15 @@ class HttpExchange(Exchange):
             if error is None:
                 self.failure = "the application returned without completing a response"
             self._enter(ResponseState.COMPLETE, now)
-            self.status = 500
             self._framing.send_server_error(self, now)
         elif state is ResponseState.CONTENT:
             if error is None:
                 self.failure = "the application returned in the middle of its response"
-            self._enter(ResponseState.LOST, now)
+            self._enter(ResponseState.CUT, now)
             self._framing.cut_response(self, now)
         elif state is ResponseState.TRAILERS:
-            self.failure = "the application announced trailers and did not send them"
+            if error is None:
+                self.failure = "the application announced trailers and did not send them"
             self._enter(ResponseState.COMPLETE, now)
             self._framing.send_trailers(self, (), now)
         self._framing.finished(self, now)
@@ -268,7 +270,7 @@ class HttpExchange(Exchange):
             self._framing.outbox.mark_ready(self)
 
     def _enter(self, state: ResponseState, now: float) -> None:
-        """Enter one of the two last states."""
+        """Enter one of the last states."""
         self.state = state
         self._legal = _NOTHING
         self.holds = False
@@ -283,12 +285,10 @@ class HttpExchange(Exchange):
     # What the table names.
 
     def _refuse(self, kind: object) -> None:
-        state = self.state
-        if state is ResponseState.LOST:
+        if self.state is ResponseState.LOST:
             raise ClientDisconnected
-        if state is ResponseState.COMPLETE:
-            return
-        _raise_unexpected(kind, self._legal, state)
+        if not self.ended:
+            _raise_unexpected(kind, self._legal, self.state)
 
     def _accept_start(self, message: Message, now: float) -> None:  # noqa: ARG002 - the table's signature.
         status = message.get("status")

@@ -94,10 +94,15 @@ def _decode(line: bytes) -> Field:
 
 # "A server MUST send the space that separates the status-code from the reason-phrase even when the reason-phrase is
 # absent". RFC 9112 §4. Some clients cannot read an absent one, so there always is one.
-_STATUS_LINES: Final = {status: b"HTTP/1.1 %d Unknown\r\n" % status for status in range(200, 600)} | {
-    status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode("ascii"))
-    for status in HTTPStatus
-    if status.value >= HTTPStatus.OK
+# The registry's own phrases; what Python calls them depends on its version. RFC 9110 §15
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus} | {
+    413: "Content Too Large",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+_STATUS_LINES: Final = {
+    status: f"HTTP/1.1 {status} {_PHRASES.get(status, 'Unknown')}\r\n".encode("ascii")
+    for status in range(200, 600)
 }
 
 # Lines are the same for all connections, and so is the cache of those that were checked.
@@ -133,7 +138,8 @@ class Http1:
         self._backlog_start = 0
         self._requests = 0
         self._unfinished = 0
-        self._dropped = 0  # Octets of content, or after our end, that nobody wants.
+        self._dropped = 0  # Octets that came after our end.
+        self._linger_again = False  # Not all of ours was taken when the time for lingering was up.
         self._keep_alive = True  # Another request may follow the current one.
         self._chunked = False  # The current response is in the chunked coding.
         self._continue_due = False  # The client waits for a 100 (Continue).
@@ -166,6 +172,8 @@ class Http1:
         elif reading is _CONTENT:
             self._refuse(PeerError(400, "connection ended in the middle of a request's content"), now)
         elif reading is _PAUSED:
+            if not self._backlog:
+                self._keep_alive = False
             if self._exchange is not None:
                 self._exchange.end_input()
         else:
@@ -178,28 +186,39 @@ class Http1:
         self.outbox.abandon()
 
     def shut_down(self, now: float) -> None:
-        """Finish what is open and open nothing new."""
+        """Finish what is open, a request whose head has begun included, and open nothing new."""
+        if self._draining:
+            return
         self._draining = True
         self._keep_alive = False
         self.outbox.set_deadline(Deadline.DRAIN, now + self._settings.timeout_graceful_shutdown)
-        if self._reading is _HEAD and not self._gate.started:
-            self._close()
-        elif self._reading is _DISCARDING:
+        if self._reading is _HEAD:
+            if not self._gate.in_head:
+                self._close()
+        elif self._exchange is None and self._reading is not _LINGERING:
             self._linger(now)
 
     def handle_timeout(self, now: float) -> None:
-        """Do what is due."""
-        for deadline in self.outbox.take_expired(now):
+        """Do what is due. What the state no longer waits for is none of our business."""
+        outbox = self.outbox
+        for deadline in outbox.take_expired(now):
+            reading = self._reading
             if deadline is Deadline.DRAIN:
                 self.connection_lost(now)
-            elif deadline is Deadline.HEAD and self._gate.started:
-                self._refuse(PeerError(408, "request head took too long"), now)
             elif deadline is Deadline.BODY:
-                self._refuse(PeerError(408, "request content took too long"), now)
+                if reading is _CONTENT:
+                    self._refuse(PeerError(408, "request content took too long"), now)
             elif deadline is Deadline.DISCARD:
-                self._linger(now)
-            else:  # Nothing was asked, or everything was said.
-                self._close()
+                if reading is _DISCARDING:
+                    self._linger(now)
+            elif deadline is Deadline.CLOSE:
+                if reading is _LINGERING:
+                    self._end_lingering(now)
+            elif reading is _HEAD:
+                if self._gate.in_head:
+                    self._refuse(PeerError(408, "request head took too long"), now)
+                else:
+                    self._close()  # Nothing was asked.
 
     # Reading.
 
@@ -281,7 +300,6 @@ class Http1:
         else:
             self._reading = _CONTENT
             self._reader = reader or (ChunkedGate(settings) if length is None else LengthGate(length))
-            self._dropped = 0
 
     def _read_content(self, data: bytes, start: int, now: float) -> int:
         reader = self._reader
@@ -289,11 +307,12 @@ class Http1:
         content = reader.receive_data(data, start)
         exchange = self._exchange
         if exchange is None:
-            self._dropped += reader.position - start
-            if self._dropped > self._settings.limit_discard:
-                self._linger(now)
-                return reader.position
-        elif content:
+            # Read away. It has a known length within the limit: nothing in it can be refused.
+            if reader.ended:
+                self.outbox.stop_deadline(Deadline.DISCARD)
+                self._next(now)
+            return reader.position
+        if content:
             limit = self._settings.limit_request_body
             if limit is not None and exchange.bytes_in + len(content) > limit:
                 self._refuse(PeerError(413, f"request content beyond {limit} bytes"), now)
@@ -308,14 +327,10 @@ class Http1:
             self._refuse(reader.refusal, now)
             return len(data)
         if reader.ended:
-            if exchange is None:
-                self.outbox.stop_deadline(Deadline.DISCARD)
-                self._next(now)
-            else:
-                self._reading = _PAUSED
-                self.outbox.wants_read = True
-                self.outbox.stop_deadline(Deadline.BODY)
-                exchange.deliver_end()
+            self._reading = _PAUSED
+            self.outbox.wants_read = True
+            self.outbox.stop_deadline(Deadline.BODY)
+            exchange.deliver_end()
         return reader.position
 
     def _drop(self, size: int) -> None:
@@ -353,6 +368,7 @@ class Http1:
             self._keep_alive = False  # Only the end of the connection tells the end of the content.
         if fields.close or (self._reading is _CONTENT and self._leaves_too_much(ended=ended)):
             self._keep_alive = False
+        self._continue_due = False  # An interim response cannot follow a final one.
         parts.append(b"\r\n" if self._keep_alive else b"connection: close\r\n\r\n")
         if content:
             parts.append(self._frame(content) if self._chunked else content)
@@ -386,7 +402,7 @@ class Http1:
 
     def send_server_error(self, exchange: HttpExchange, now: float) -> None:
         """Send a 500 in place of a response of which nothing was sent, and end the connection with it."""
-        self._write_error(500, "", has_content=exchange.head.method != "HEAD")
+        self._write_error(500, "", exchange, is_head=False)
         self._keep_alive = False
         self._complete(now)
 
@@ -427,9 +443,13 @@ class Http1:
         if outbox.size > self._settings.limit_write_buffer:
             outbox.block(exchange)
 
-    def _write_error(self, status: int, reason: str, *, has_content: bool) -> None:
-        """Write a response of the server's own, which ends the connection."""
-        phrase = HTTPStatus(status).phrase
+    def _write_error(self, status: int, reason: str, exchange: HttpExchange | None, *, is_head: bool) -> None:
+        """Write a response of the server's own, which ends the connection.
+
+        "The HEAD method is identical to GET except that the server MUST NOT send content in the response." RFC 9110
+        §9.3.2
+        """
+        phrase = _PHRASES[status]
         content = f"{phrase}: {reason}\n".encode("ascii") if reason else f"{phrase}\n".encode("ascii")
         head = (
             b"%b%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
@@ -439,7 +459,13 @@ class Http1:
                 len(content),
             )
         )
-        self.outbox.write(head + content if has_content else head)
+        if exchange is not None:
+            is_head = exchange.head.method == "HEAD"
+            exchange.status = status
+            exchange.fields = None
+            exchange.length = len(content)
+            exchange.bytes_out = 0 if is_head else len(content)
+        self.outbox.write(head if is_head else head + content)
 
     def _leaves_too_much(self, *, ended: bool) -> bool:
         """Tell whether unread content already decides that the connection ends with the response.
@@ -472,10 +498,9 @@ class Http1:
         if self._unfinished > _MAX_UNFINISHED:
             return
         self._next(now)
-        backlog, start = self._backlog, self._backlog_start
-        if backlog:
-            self._backlog = b""
-            self._backlog_start = 0
+        if self._backlog:
+            backlog, self._backlog = self._backlog, b""
+            start, self._backlog_start = self._backlog_start, 0
             self._read(backlog, start, now)
         if self._input_ended and self._reading is not _CLOSED:
             self.receive_eof(now)
@@ -491,11 +516,7 @@ class Http1:
     # Ending.
 
     def _refuse(self, error: PeerError, now: float, *, is_head: bool = False) -> None:
-        """Answer what the peer did wrong, if a response to it can still be told from another one, and end.
-
-        "The HEAD method is identical to GET except that the server MUST NOT send content in the response." RFC 9110
-        §9.3.2
-        """
+        """Answer what the peer did wrong, if a response to it can still be told from another one, and end."""
         outbox = self.outbox
         exchange = self._exchange
         answered = exchange is None or exchange.state in {
@@ -506,11 +527,9 @@ class Http1:
             outbox.error = error if answered else PeerError(None, error.reason)
         if answered:
             assert error.status is not None  # noqa: S101 - refusals have one.
-            if exchange is not None:
-                is_head = exchange.head.method == "HEAD"
-                exchange.status = error.status
-            is_head = is_head or self._gate.is_head_method
-            self._write_error(error.status, error.reason, has_content=not is_head)
+            self._write_error(
+                error.status, error.reason, exchange, is_head=is_head or self._gate.is_head_method
+            )
         self._disconnect(now)
         self._linger(now)
 
@@ -535,6 +554,15 @@ class Http1:
         outbox.wants_read = True
         outbox.end_writing()
         outbox.set_deadline(Deadline.CLOSE, now + self._settings.timeout_linger)
+
+    def _end_lingering(self, now: float) -> None:
+        """Close, but for a peer that is slow to take the response: it has its time from when it was taken."""
+        waits = self.outbox.wants_write
+        if waits or self._linger_again:
+            self._linger_again = waits
+            self.outbox.set_deadline(Deadline.CLOSE, now + self._settings.timeout_linger)
+        else:
+            self._close()
 
     def _close(self) -> None:
         self._reading = _CLOSED

@@ -5,7 +5,9 @@ The protocols write it, the drivers read it. Nothing in here knows a protocol.
 
 from __future__ import annotations
 
-from .deadlines import Deadlines
+import math
+
+from .deadlines import Deadline, Deadlines
 from .errors import PeerError
 from .exchange import Exchange
 
@@ -68,7 +70,9 @@ class Outbox(Deadlines):
             self._unblock()
         if self._ending:
             self.write_ended = True
-            self.closed = self._closing
+            if self._closing:
+                self.closed = True
+                self.stop_deadlines()
         return data
 
     def take_ready(self) -> list[Exchange]:
@@ -103,12 +107,14 @@ class Outbox(Deadlines):
         self.write_ended = not self._pieces
 
     def close(self) -> None:
-        """Close the transport as soon as the bytes are taken."""
+        """Close the transport as soon as the bytes are taken. Until then only `Deadline.DRAIN` remains."""
         self.end_writing()
         self._closing = True
         self.wants_read = False
         self.closed = not self._pieces
+        drain = math.inf if self.closed else self.get_deadline(Deadline.DRAIN)
         self.stop_deadlines()
+        self.set_deadline(Deadline.DRAIN, drain)
 
     def abandon(self) -> None:
         """Close the transport and drop what was not taken."""

@@ -1,0 +1,1 @@
+"""What tricorn and its peers cost: `python -m tests.benchmarks` measures, and asserts nothing about speed."""

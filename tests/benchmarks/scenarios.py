@@ -1,0 +1,129 @@
+"""What is asked of the servers. A new question is a function that returns a `Sample` and a row below."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from tests.benchmarks.apps import BODY_SIZE
+from tests.benchmarks.load import Wrk, download, idle_connections, upload
+from tests.benchmarks.measure import Clock, resident_bytes
+from tests.benchmarks.results import Sample
+from tests.benchmarks.servers import Running
+
+MEBIBYTES: Final = BODY_SIZE / 2**20
+PER_REQUEST: Final = "µs CPU/request"
+PER_MEBIBYTE: Final = "ms CPU/MiB"
+REQUEST_RATE: Final = "requests/s"
+MEBIBYTE_RATE: Final = "MiB/s"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One question, asked of every server that speaks `protocol`; the lower the cost, the better.
+
+    `run` is given a server that has just started and the number of seconds that it may take.
+    """
+
+    name: str
+    title: str
+    cost_unit: str
+    rate_unit: str
+    run: Callable[[Running, int], Sample]
+    protocol: str = "http1"
+    connections: int = 64
+
+
+def _requests(wrk: Wrk, server: Running, seconds: int) -> Sample:
+    with Clock(server.pid) as clock:
+        requests = wrk.run(server.port, seconds)
+    return Sample(clock.cpu / requests * 1e6, requests / clock.elapsed, clock.cpu / clock.elapsed)
+
+
+def _requests_beside(idle: int, server: Running, seconds: int) -> Sample:
+    with idle_connections(server.port, idle):
+        return _requests(Wrk(), server, seconds)
+
+
+def _bodies(transfer: Callable[[int, float], int], server: Running, seconds: int) -> Sample:
+    with Clock(server.pid) as clock:
+        mebibytes = transfer(server.port, seconds) * MEBIBYTES
+    return Sample(clock.cpu / mebibytes * 1e3, mebibytes / clock.elapsed, clock.cpu / clock.elapsed)
+
+
+def _down(path: str, port: int, seconds: float) -> int:
+    return download(port, path, seconds)
+
+
+def _memory_of_idle(count: int, server: Running, _seconds: int) -> Sample:
+    before = resident_bytes(server.pid)
+    with idle_connections(server.port, count):
+        return Sample((resident_bytes(server.pid) - before) / count / 1000)
+
+
+SCENARIOS: Final = (
+    Scenario("hello", "13 bytes, wrk, 64 connections", PER_REQUEST, REQUEST_RATE, partial(_requests, Wrk())),
+    Scenario(
+        "browser",
+        "hello with a browser's request head: 11 fields, one of 1,000 cookies and targets",
+        PER_REQUEST,
+        REQUEST_RATE,
+        partial(_requests, Wrk(script=Path(__file__).with_name("browser.lua"))),
+    ),
+    Scenario(
+        "down",
+        "10 MiB down in 64 KiB messages, Content-Length, one connection",
+        PER_MEBIBYTE,
+        MEBIBYTE_RATE,
+        partial(_bodies, partial(_down, "/down")),
+    ),
+    Scenario(
+        "down-chunked",
+        "10 MiB down in 64 KiB messages, chunked, one connection",
+        PER_MEBIBYTE,
+        MEBIBYTE_RATE,
+        partial(_bodies, partial(_down, "/down-chunked")),
+    ),
+    Scenario(
+        "up",
+        "10 MiB up, Content-Length, one connection",
+        PER_MEBIBYTE,
+        MEBIBYTE_RATE,
+        partial(_bodies, upload),
+    ),
+    Scenario(
+        "idle",
+        "resident memory per idle keep-alive connection, after 2,000",
+        "KB/connection",
+        "",
+        partial(_memory_of_idle, 2000),
+        connections=2000,
+    ),
+    *(
+        Scenario(
+            f"idle-cost-{idle}",
+            f"hello with {idle:,} idle connections beside it",
+            PER_REQUEST,
+            REQUEST_RATE,
+            partial(_requests_beside, idle),
+            connections=idle + 64,
+        )
+        for idle in (10, 1000, 5000)
+    ),
+)
+
+
+def chosen(names: list[str]) -> list[Scenario]:
+    """The scenarios called `names`; a name that is nobody's chooses the family that begins with it.
+
+    No names choose all. Raises `LookupError` for a name that chooses none.
+    """
+    selected: set[str] = set()
+    for name in names:
+        exact = [scenario.name for scenario in SCENARIOS if scenario.name == name]
+        family = [scenario.name for scenario in SCENARIOS if scenario.name.startswith(f"{name}-")]
+        if not exact and not family:
+            raise LookupError(name)
+        selected.update(exact or family)
+    return [scenario for scenario in SCENARIOS if not names or scenario.name in selected]

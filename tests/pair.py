@@ -1,0 +1,671 @@
+r"""A client and a `sansio.Connection` joined in memory, under a clock that jumps to the next deadline.
+
+The client is h11 in the client role, so every octet of the server is read by somebody who did not write it. Nothing
+sleeps and nothing is mocked: the pair does what a driver of `runtime` does, with its own hands.
+
+With an ASGI application, which is run by sending None into its coroutine::
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"hi"})
+
+    pair = Pair(app)
+    pair.request("GET", "/a?b")  # Or pair.send(b"GET / HTTP/1.1\r\n..."), at once or cut: cuts=(1, 5).
+    assert pair.response.status == 200  # The only one. pair.responses has all of them.
+    assert pair.response.body == b"hi" and pair.response.complete
+    pair.run_until(pair.now + 75)  # Or pair.advance(), to the next deadline, whosever it is.
+    assert pair.closed
+
+Without one, a synchronous script plays the application::
+
+    pair = Pair()
+    pair.request("POST", "/", body=b"content")
+    call = pair.call  # The only one. pair.calls has all of them.
+    assert call.receive() == {"type": "http.request", "body": b"content", "more_body": False}
+    call.send({"type": "http.response.start", "status": 204})
+    call.send({"type": "http.response.body"})
+    call.finish()
+    assert pair.response.status == 204
+
+What the client can do: `request`, `send`, `eof`, `lose`, `stall` (take nothing more) and `resume`. What the server can
+do: `shut_down`. What an application can do besides ASGI: `await pair.sleep(seconds)`, `await pair.until(predicate)`.
+What a script can do to an application: `call.cancel()`. Bytes that the connection does not want to read stay on the
+wire until it does; to force them on it, call `pair.connection.receive_data` and then `pair.settle()`.
+
+After each step, what always has to be true is checked; see `Pair.settle` and `_check`. A failure is an AssertionError.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+import h11
+
+from sansio import ClientDisconnected, Connection, Exchange, Message, Scope, Settings, TransportInfo
+
+__all__ = [
+    "App",
+    "Call",
+    "Cancelled",
+    "Fields",
+    "Pair",
+    "Receive",
+    "Response",
+    "Send",
+    "cut",
+    "echo",
+    "request_bytes",
+    "respond",
+]
+
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Coroutine[Any, Any, object]]
+Fields: TypeAlias = Sequence[tuple[bytes, bytes]]
+
+HOLD: Final = 0.005
+"""Seconds after which a head that waits for its content goes out alone, as in `runtime`."""
+
+_MANY: Final = 100_000
+_FOREVER: Final = 2**30
+
+
+def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
+    """Cut bytes at these places; places outside are left out."""
+    inner = sorted({place for place in places if 0 < place < len(data)})
+    return [data[start:end] for start, end in zip([0, *inner], [*inner, len(data)], strict=True)]
+
+
+def request_bytes(
+    method: str = "GET",
+    target: str = "/",
+    *,
+    fields: Fields = (),
+    body: bytes | Sequence[bytes] = b"",
+    host: bytes = b"server.example",
+) -> bytes:
+    """Write a request as h11 does. A body in pieces is sent in chunks, one in bytes with its length."""
+    client = h11.Connection(h11.CLIENT)
+    headers = [(b"Host", host), *fields]
+    pieces: Sequence[bytes]
+    if isinstance(body, bytes):
+        pieces = [body] if body else []
+        if body:
+            headers.append((b"Content-Length", b"%d" % len(body)))
+    else:
+        pieces = body
+        headers.append((b"Transfer-Encoding", b"chunked"))
+    events: list[h11.Event] = [h11.Request(method=method, target=target, headers=headers)]
+    events += [h11.Data(data=piece) for piece in pieces]
+    events.append(h11.EndOfMessage())
+    return b"".join([client.send(event) or b"" for event in events])
+
+
+@dataclass
+class Response:
+    """What the client has read of one response."""
+
+    status: int
+    reason: bytes
+    fields: list[tuple[bytes, bytes]]
+    """Names in lower case."""
+    interim: list[tuple[int, list[tuple[bytes, bytes]]]] = field(default_factory=list)
+    """Status and fields of the 1xx responses before it."""
+    body: bytes = b""
+    trailers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    complete: bool = False
+    """The client knows that it has all of it."""
+
+    def values(self, name: bytes) -> list[bytes]:
+        """Return the values of the fields of one name."""
+        return [value for other, value in self.fields if other == name]
+
+
+class _Client:
+    """Reads responses with h11, one connection of h11 for each, so that requests may be pipelined."""
+
+    def __init__(self) -> None:
+        self.responses: list[Response] = []
+        self.interim: list[tuple[int, list[tuple[bytes, bytes]]]] = []
+        self._reader: h11.Connection | None = None
+        self._current: Response | None = None
+        self._last = False  # The response said that the connection ends with it.
+
+    def read(self, data: bytes, method_of: Callable[[int], str]) -> None:
+        while data:
+            assert not self._last, f"bytes after the connection's last response: {data!r}"
+            reader = self._reader
+            if reader is None:
+                reader = self._reader = h11.Connection(h11.CLIENT, max_incomplete_event_size=_FOREVER)
+                reader.send(
+                    h11.Request(method=method_of(len(self.responses)), target="/", headers=[("Host", "x")])
+                )
+                reader.send(h11.EndOfMessage())
+            try:
+                reader.receive_data(data)
+                data = self._take_events(reader)
+            except h11.RemoteProtocolError as error:
+                raise AssertionError(f"the client cannot read the response: {error}; {data!r}") from error
+
+    def end(self) -> None:
+        """The server has ended its side."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            assert self._current is not None, "the connection ended within the head of a response"
+            try:
+                reader.receive_data(b"")
+                self._take_events(reader)
+            except h11.RemoteProtocolError:
+                pass  # The response was cut off, and the client knows.
+
+    def _take_events(self, reader: h11.Connection) -> bytes:
+        """Read on, and return what follows the response if it is complete."""
+        while True:
+            event = reader.next_event()
+            if isinstance(event, h11.InformationalResponse):
+                self.interim.append((event.status_code, list(event.headers)))
+            elif isinstance(event, h11.Response):
+                self._current = Response(event.status_code, event.reason, list(event.headers), self.interim)
+                self.interim = []
+                self.responses.append(self._current)
+            elif isinstance(event, h11.Data):
+                assert self._current is not None
+                self._current.body += event.data
+            elif isinstance(event, h11.EndOfMessage):
+                assert self._current is not None
+                self._current.trailers = list(event.headers)
+                self._current.complete = True
+                self._current = self._reader = None
+                self._last = reader.their_state is not h11.DONE
+                return bytes(reader.trailing_data[0])
+            else:
+                return b""
+
+
+class Cancelled(BaseException):
+    """What `Call.cancel` throws into an application."""
+
+
+class _Suspension:
+    """Yields itself to whoever runs the coroutine, once."""
+
+    def __init__(self, predicate: Callable[[], bool], at: float) -> None:
+        self.predicate = predicate
+        self.at = at
+
+    def __await__(self) -> Generator[_Suspension, None, None]:
+        yield self
+
+
+class Call:
+    """One call of the application."""
+
+    def __init__(self, pair: Pair, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.scope = exchange.scope
+        self.received: list[Message] = []
+        """The messages that the application took."""
+        self.error: BaseException | None = None
+        """What the application raised."""
+        self.done = False
+        """`Exchange.finish` was called."""
+        self.named = 0
+        """How often `Connection.take_ready` has named the exchange, its opening included."""
+        self._pair = pair
+        self._coroutine: Coroutine[Any, Any, None] | None = None
+        self._suspension: _Suspension | None = None
+
+    # For scripts.
+
+    def receive(self) -> Message | None:
+        """Take a message, or None if there is none."""
+        message = self.exchange.receive(self._pair.now)
+        if message is not None:
+            self.received.append(message)
+        self._pair.settle()
+        return message
+
+    def send(self, message: Message) -> None:
+        """Send a message. Raises what `Exchange.send` raises."""
+        self._send(message)
+        self._pair.settle()
+
+    def respond(self, body: bytes = b"", status: int = 200, fields: Fields = ()) -> None:
+        """Send a whole response and finish."""
+        self.send({"type": "http.response.start", "status": status, "headers": list(fields)})
+        self.send({"type": "http.response.body", "body": body})
+        self.finish()
+
+    def flush(self) -> None:
+        """Let go of a head that is held."""
+        self.exchange.flush(self._pair.now)
+        self._pair.settle()
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Return, or raise."""
+        self._finish(error)
+        self._pair.settle()
+
+    def cancel(self) -> None:
+        """Throw `Cancelled` into the application where it waits."""
+        coroutine, self._coroutine = self._coroutine, None
+        assert coroutine is not None, "the application does not run"
+        try:
+            coroutine.throw(Cancelled())
+        except (Cancelled, StopIteration):
+            pass
+        else:
+            raise AssertionError("the application goes on after its cancellation")
+        self._pair.settle()
+
+    # For the pair. What follows means what `runtime.driver.run_app` means.
+
+    @property
+    def wakes_at(self) -> float:
+        """When a sleeping application wants to go on."""
+        return math.inf if self._suspension is None or self._coroutine is None else self._suspension.at
+
+    def start(self, app: App) -> None:
+        self._coroutine = self._run(app)
+        self._step()
+
+    def wake(self) -> bool:
+        """Let the application go on if what it waits for is there."""
+        suspension = self._suspension
+        if self._coroutine is None or suspension is None or not suspension.predicate():
+            return False
+        self._step()
+        return True
+
+    def _step(self) -> None:
+        coroutine = self._coroutine
+        assert coroutine is not None
+        self._suspension = None
+        try:
+            self._suspension = coroutine.send(None)
+        except StopIteration:
+            self._coroutine = None
+
+    async def _run(self, app: App) -> None:
+        pair = self._pair
+        exchange = self.exchange
+
+        async def receive() -> Message:
+            while (message := exchange.receive(pair.now)) is None:
+                pair.take_outputs()
+                if not exchange.ended:
+                    await self._named()
+            self.received.append(message)
+            pair.take_outputs()
+            return message
+
+        async def send(message: Message) -> None:
+            self._send(message)
+            if exchange.holds:
+                return
+            pair.take_outputs()
+            while not exchange.can_send:
+                if exchange.disconnected:
+                    raise ClientDisconnected
+                await self._named()
+
+        error: BaseException | None = None
+        try:
+            await app(self.scope, receive, send)
+        except Exception as exc:  # noqa: BLE001 - the barrier around an exchange.
+            error = exc
+        except BaseException as exc:
+            error = exc
+            raise
+        finally:
+            self._finish(error)
+            pair.take_outputs()
+
+    async def _named(self) -> None:
+        """Return when `take_ready` names the exchange from now on: what was missed is missed, as with a driver."""
+        named = self.named
+        await _Suspension(lambda: self.named > named, math.inf)
+
+    def _send(self, message: Message) -> None:
+        self.exchange.send(message, self._pair.now)
+        if self.exchange.holds:
+            self._pair.hold(self.exchange)
+
+    def _finish(self, error: BaseException | None) -> None:
+        assert not self.done, "finished twice"
+        self.done = True
+        self.error = error
+        self.exchange.finish(error, self._pair.now)
+
+
+class Pair:
+    """A client and a connection. See the module's text for its use."""
+
+    def __init__(
+        self,
+        app: App | None = None,
+        settings: Settings | None = None,
+        *,
+        transport: TransportInfo | None = None,
+        state: Mapping[str, Any] | None = None,
+        now: float = 1000.0,
+    ) -> None:
+        self.app = app
+        """What the next exchange is run with; None: a script plays it. May be changed at any time."""
+        self.now = now
+        self.settings = settings or Settings()
+        self.connection = Connection(transport or TransportInfo(), self.settings, now, state)
+        self.calls: list[Call] = []
+        self.output = b""
+        """All bytes that the client got."""
+        self.eof_received = False
+        """The client has seen the end of the server's side."""
+        self.closed = False
+        """The transport is closed, by whomever."""
+        self.refused_method = "GET"
+        """The method of the request that the connection answers without opening an exchange; so reads the client."""
+        self._client = _Client()
+        self._wire: deque[bytes] = deque()
+        self._eof_on_wire = False
+        self._eof_sent = False
+        self._lost = False
+        self._stalled = False
+        self._holds: list[tuple[float, Exchange]] = []
+        self._by_exchange: dict[Exchange, Call] = {}
+        self._opened: list[Call] = []
+        self._finite = all(
+            math.isfinite(timeout)
+            for timeout in (
+                self.settings.timeout_request_head,
+                self.settings.timeout_keep_alive,
+                self.settings.timeout_request_body,
+                self.settings.timeout_discard,
+                self.settings.timeout_linger,
+            )
+        )
+        self._check()
+
+    # What there is to see.
+
+    @property
+    def responses(self) -> list[Response]:
+        """What the client has read, in order. The last one may still be incomplete."""
+        return self._client.responses
+
+    @property
+    def response(self) -> Response:
+        """The only response."""
+        assert len(self.responses) == 1, f"there are {len(self.responses)} responses"
+        return self.responses[0]
+
+    @property
+    def interim(self) -> list[tuple[int, list[tuple[bytes, bytes]]]]:
+        """Status and fields of 1xx responses whose final response has not begun."""
+        return self._client.interim
+
+    @property
+    def call(self) -> Call:
+        """The only call of the application."""
+        assert len(self.calls) == 1, f"there are {len(self.calls)} calls"
+        return self.calls[0]
+
+    @property
+    def unread(self) -> int:
+        """Octets on the wire that the connection did not want to read so far."""
+        return sum(map(len, self._wire))
+
+    @property
+    def next_at(self) -> float:
+        """When something happens next if nobody does anything: a deadline, a held head, a sleeper."""
+        times = [self.connection.deadline]
+        times += [at for at, exchange in self._holds if exchange.holds]
+        times += [call.wakes_at for call in self.calls]
+        return min(times)
+
+    # What the client does.
+
+    def request(
+        self,
+        method: str = "GET",
+        target: str = "/",
+        *,
+        fields: Fields = (),
+        body: bytes | Sequence[bytes] = b"",
+        cuts: Iterable[int] = (),
+    ) -> None:
+        """Send a request that h11 has written. See `request_bytes`."""
+        self.send(request_bytes(method, target, fields=fields, body=body), cuts=cuts)
+
+    def send(self, data: bytes, *, cuts: Iterable[int] = ()) -> None:
+        """Send bytes, whatever they are."""
+        assert not self._eof_on_wire, "the client has ended its side"
+        for piece in cut(data, cuts):
+            self._wire.append(piece)
+            self.settle()
+
+    def eof(self) -> None:
+        """End the client's side. The connection hears of it when it has read what came before."""
+        self._eof_on_wire = True
+        self.settle()
+
+    def lose(self) -> None:
+        """Lose the transport in both directions. What is on the wire is lost with it."""
+        self._close()
+        self.settle()
+
+    def stall(self) -> None:
+        """Take no more bytes until `resume`."""
+        self._stalled = True
+
+    def resume(self) -> None:
+        """Take bytes again."""
+        self._stalled = False
+        self.settle()
+
+    # What the server does.
+
+    def shut_down(self) -> None:
+        """Begin the shutdown."""
+        self.connection.shut_down(self.now)
+        self.settle()
+
+    # Time.
+
+    def advance(self) -> bool:
+        """Jump to when something happens next, and let it happen. False: nothing ever will."""
+        at = self.next_at
+        if at == math.inf:
+            return False
+        self._arrive(at)
+        return True
+
+    def run_until(self, when: float | Callable[[], bool]) -> None:
+        """Let happen what happens until a point in time, or until something is true."""
+        for _ in range(_MANY):
+            if callable(when):
+                if when():
+                    return
+                assert self.advance(), "nothing will ever happen any more"
+            elif self.next_at > when:
+                self.now = max(self.now, when)
+                self.settle()
+                return
+            else:
+                self._arrive(self.next_at)
+        raise AssertionError("something happens all the time")
+
+    def run_until_closed(self) -> None:
+        """Let time pass until the transport is closed."""
+        self.run_until(lambda: self.closed)
+
+    async def sleep(self, seconds: float) -> None:
+        """For applications: go on later."""
+        at = self.now + seconds
+        await _Suspension(lambda: self.now >= at, at)
+
+    async def until(self, predicate: Callable[[], bool]) -> None:
+        """For applications: go on at the first step after which something is true."""
+        while not predicate():
+            await _Suspension(predicate, math.inf)
+
+    # How it works.
+
+    def settle(self) -> None:
+        """Do what a driver does until nothing is left to do, and check what always has to be true."""
+        for _ in range(_MANY):
+            read = self._deliver()
+            took = self.take_outputs()
+            started = self._start_calls()
+            woke = [call for call in self.calls if call.wake()]
+            if not (read or took or started or woke):
+                break
+        else:
+            raise AssertionError("something happens all the time")
+        self._check()
+
+    def take_outputs(self) -> bool:
+        """Take bytes, exchanges and states from the connection, in the order that it asks for."""
+        connection = self.connection
+        data = b""
+        if connection.wants_write and not self._stalled:
+            data = connection.data_to_send()
+            assert data, "wants_write without bytes"
+            assert not self.eof_received, f"bytes after the end: {data!r}"
+            self.output += data
+        opened = self._take_ready()
+        self._client.read(data, self._method_of)
+        if connection.write_ended and not self.eof_received and not self._lost:
+            assert not connection.wants_write, "write_ended with bytes to write"
+            self.eof_received = True
+            self._client.end()
+        if connection.closed and not self.closed:
+            self._close()
+        self._opened += opened
+        return bool(data or opened)
+
+    def hold(self, exchange: Exchange) -> None:
+        """Flush an exchange in a moment."""
+        self._holds.append((self.now + HOLD, exchange))
+
+    def _take_ready(self) -> list[Call]:
+        opened = []
+        for exchange in self.connection.take_ready():
+            call = self._by_exchange.get(exchange)
+            if call is None:
+                call = self._by_exchange[exchange] = Call(self, exchange)
+                self.calls.append(call)
+                opened.append(call)
+            call.named += 1
+        return opened
+
+    def _start_calls(self) -> bool:
+        opened, self._opened = self._opened, []
+        for call in opened:
+            if self.app is not None:
+                call.start(self.app)
+        return bool(opened)
+
+    def _method_of(self, number: int) -> str:
+        return str(self.calls[number].scope["method"]) if number < len(self.calls) else self.refused_method
+
+    def _deliver(self) -> bool:
+        """Move one piece from the wire to the connection."""
+        if not self.connection.wants_read or self.closed:
+            return False
+        if self._wire:
+            self.connection.receive_data(self._wire.popleft(), self.now)
+            return True
+        if self._eof_on_wire and not self._eof_sent:
+            self._eof_sent = True
+            self.connection.receive_eof(self.now)
+            return True
+        return False
+
+    def _close(self) -> None:
+        """Close the transport: the connection is told, as drivers tell it."""
+        self.closed = True
+        self._lost = not self.connection.closed
+        self._wire.clear()
+        self.connection.connection_lost(self.now)
+
+    def _arrive(self, at: float) -> None:
+        self.now = max(self.now, at)
+        self._check_early_timeout()
+        for _ in range(len(self.settings.__slots__)):
+            if self.connection.deadline > self.now:
+                break
+            self.connection.handle_timeout(self.now)
+            self.take_outputs()
+        else:
+            raise AssertionError("a deadline that has passed stays")
+        due = [exchange for when, exchange in self._holds if when <= self.now]
+        self._holds = [(when, exchange) for when, exchange in self._holds if when > self.now]
+        for exchange in due:
+            if exchange.holds:
+                exchange.flush(self.now)
+        self.settle()
+
+    def _check(self) -> None:
+        """Check what is true whatever the peer and the application do."""
+        connection = self.connection
+        assert connection.deadline >= self.now, "a deadline in the past"
+        if self.closed:
+            assert connection.closed, "not closed after the transport is gone"
+        if connection.closed:
+            assert connection.deadline == math.inf, "a deadline after the end"
+            assert not connection.wants_read, "wants to read after the end"
+            assert connection.write_ended, "closed, but not ended"
+            assert not connection.wants_write, "wants to write after the end"
+            assert connection.data_to_send() == b"", "bytes after the end"
+            assert connection.take_ready() == [], "exchanges after the end"
+            return
+        if not self._stalled:
+            assert not connection.wants_write, "bytes that were not taken"
+            if all(call.done for call in self.calls):
+                assert connection.wants_read, "reads no more, though nobody is busy"
+                assert connection.deadline < math.inf or not self._finite, "waits for ever"
+        self._check_early_timeout()
+
+    def _check_early_timeout(self) -> None:
+        """A timeout before its deadline changes nothing."""
+        connection = self.connection
+        if self.now < connection.deadline:
+            before = self._states()
+            connection.handle_timeout(self.now)
+            assert self._states() == before, "a timeout before its deadline does something"
+
+    def _states(self) -> tuple[object, ...]:
+        connection = self.connection
+        return (
+            connection.deadline,
+            connection.wants_read,
+            connection.wants_write,
+            connection.write_ended,
+            connection.closed,
+        )
+
+
+def respond(body: bytes = b"", status: int = 200, fields: Fields = ()) -> App:
+    """Make an application that answers every request alike."""
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": list(fields)})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+async def echo(_scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that sends the request's content back, part by part."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        await send({"type": "http.response.body", "body": message["body"], "more_body": message["more_body"]})
+        if not message["more_body"]:
+            return
