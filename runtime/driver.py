@@ -126,17 +126,17 @@ def _sort_out(error: BaseException, exchange: Exchange, driver: Driver) -> None:
     KeyboardInterrupt and SystemExit stop the server, a cancellation is for whoever cancelled; the rest is the
     application's failure.
     """
+    cancelled: BaseException | None = None
+    rest: BaseException | None = error
     if isinstance(error, BaseExceptionGroup):
-        stops = error.subgroup((KeyboardInterrupt, SystemExit))
-        while isinstance(stops, BaseExceptionGroup):
-            stops = stops.exceptions[0]
-        if stops is not None:
-            raise stops
+        stop: BaseException | None = error.subgroup((KeyboardInterrupt, SystemExit))
+        while isinstance(stop, BaseExceptionGroup):
+            stop = stop.exceptions[0]
+        if stop is not None:
+            raise stop
         cancelled, rest = error.split(anyio.get_cancelled_exc_class())
     elif isinstance(error, (KeyboardInterrupt, SystemExit, anyio.get_cancelled_exc_class())):
         raise error
-    else:
-        cancelled, rest = None, error
     if rest is not None:
         driver.app_failed(exchange, rest)
     if cancelled is not None:

@@ -238,7 +238,7 @@ def _interpret(name: bytes, value: bytes, result: EncodedFields) -> bool:
 
 
 def _interpret_content_length(value: object, result: EncodedFields) -> None:
-    length = parse_content_length(value) if type(value) is bytes else None
+    length = parse_content_length(value.strip(b" \t")) if type(value) is bytes else None
     if length is None:
         raise InvalidMessage(f"content-length must be bytes of 1 to 18 digits (RFC 9110 §8.6), got {value!r}")
     if result.content_length is not None and result.content_length != length:

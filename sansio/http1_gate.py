@@ -210,8 +210,8 @@ class HeadGate:
 
     @property
     def is_head_method(self) -> bool:
-        """The method is HEAD as far as one can tell: a refusal then has no content (RFC 9110 §9.3.2)."""
-        return self._buffer.startswith(b"HEAD ", self._head_start)
+        """The method is HEAD as far as the gate has looked: a refusal then has no content (RFC 9110 §9.3.2)."""
+        return self._buffer.startswith(b"HEAD ", self._head_start, self._scanned)
 
     def receive_data(self, data: bytes, start: int) -> int | None:
         """Take octets from `start`; return where the head ends, or None if more must come or `refusal` is set."""

@@ -104,15 +104,22 @@ class Settings:
         for name in self.__slots__:
             value = getattr(self, name)
             if name.startswith("timeout_"):
-                if not isinstance(value, (int, float)) or math.isnan(value) or value < 0:
+                number = isinstance(value, (int, float)) and not isinstance(value, bool)
+                if not number or math.isnan(value) or value < 0:
                     raise UsageError(f"{name} must be a number of seconds, got {value!r}")
             elif name.startswith("limit_"):
                 optional = name in {"limit_request_body", "limit_requests_per_connection"}
-                if value is None and optional:
-                    continue
-                if not isinstance(value, int) or value < (0 if name == "limit_discard" else 1):
+                least = 0 if name == "limit_discard" else 1
+                if not (type(value) is int and value >= least) and not (optional and value is None):
                     raise UsageError(f"{name} must be a positive integer, got {value!r}")
-        if self.http1_reader not in {"fast", "h11"}:
+        if self.http1_reader not in ("fast", "h11"):
             raise UsageError(f"http1_reader must be 'fast' or 'h11', got {self.http1_reader!r}")
-        if self.root_path and (not self.root_path.startswith("/") or self.root_path.endswith("/")):
-            raise UsageError(f"root_path must start and not end with '/', got {self.root_path!r}")
+        root_path: object = self.root_path
+        if (
+            not isinstance(root_path, str)
+            or (root_path and not root_path.startswith("/"))
+            or root_path.endswith("/")
+        ):
+            raise UsageError(
+                f"root_path must start and not end with '/', got {root_path!r}"
+            )
