@@ -32,6 +32,7 @@ class AsyncioDriver(asyncio.Protocol):
         "_connection",
         "_departures",
         "_eof_written",
+        "_held",
         "_listener",
         "_reading",
         "_service",
@@ -56,6 +57,7 @@ class AsyncioDriver(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._stall_deadline = math.inf
         self._stalled_size = 0
+        self._held: Exchange | None = None  # Its head waits for content.
         self._waiters: dict[Exchange, list[asyncio.Future[None]]] = {}
         self._departures: dict[
             Exchange, asyncio.TimerHandle
@@ -113,34 +115,15 @@ class AsyncioDriver(asyncio.Protocol):
 
     def service(self) -> None:
         """Do what the connection says."""
-        if self._busy:  # A task that starts eagerly calls back: its turn comes in the loop below.
-            return
-        self._busy = True
         connection = self._connection
-        try:
-            while connection.has_ready or (connection.wants_write and self._writable):
-                for exchange in connection.take_ready():
-                    if exchange.tag is None:
-                        self._start(exchange)
-                    else:
-                        self._wake(exchange)
-                if connection.wants_write and self._writable:
-                    self._transport.write(connection.data_to_send())
-            if connection.deadline < self._armed:
-                self._arm(connection.deadline)
-            if connection.write_ended:
-                self._end(connection)
-            elif connection.wants_read is not self._reading:
-                self._reading = connection.wants_read
-                if self._reading:
-                    self._transport.resume_reading()
-                else:
-                    self._transport.pause_reading()
-        except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
-            logger.exception("Internal error; the connection is dropped")
-            self._transport.abort()
-        finally:
-            self._busy = False
+        if (connection.has_ready or connection.wants_write) and not self._busy:
+            self._hand_over(connection)
+        if (
+            connection.deadline < self._armed
+            or connection.write_ended
+            or connection.wants_read is not self._reading
+        ):
+            self._settle(connection)
 
     async def wait(self, exchange: Exchange) -> None:
         """Return when the exchange was named ready."""
@@ -156,7 +139,8 @@ class AsyncioDriver(asyncio.Protocol):
 
     def hold(self, exchange: Exchange) -> None:
         """Let the head wait a moment for its content."""
-        self._listener.hold(self, exchange)
+        self._held = exchange
+        self._listener.hold(self)
 
     def report(self, exchange: Exchange) -> None:
         """Write the access log's line."""
@@ -169,6 +153,7 @@ class AsyncioDriver(asyncio.Protocol):
 
     def finished(self, exchange: Exchange) -> None:
         """Forget the task."""
+        self._held = None
         self._listener.forget(exchange.tag)
         if self._departures:
             departure = self._departures.pop(exchange, None)
@@ -186,11 +171,41 @@ class AsyncioDriver(asyncio.Protocol):
         """Drop the transport."""
         self._transport.abort()
 
-    def flush(self, exchange: Exchange) -> None:
+    def flush(self) -> None:
         """Let go of a head that has waited for long enough."""
-        if exchange.holds:
+        exchange = self._held
+        if exchange is not None and exchange.holds:
             exchange.flush(self.now())
             self.service()
+
+    def _hand_over(self, connection: Connection) -> None:
+        self._busy = True  # A task that starts eagerly calls back: its turn comes in the loop below.
+        try:
+            while connection.has_ready or (connection.wants_write and self._writable):
+                for exchange in connection.take_ready():
+                    if exchange.tag is None:
+                        self._start(exchange)
+                    else:
+                        self._wake(exchange)
+                if connection.wants_write and self._writable:
+                    self._transport.write(connection.data_to_send())
+        except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
+            logger.exception("Internal error; the connection is dropped")
+            self._transport.abort()
+        finally:
+            self._busy = False
+
+    def _settle(self, connection: Connection) -> None:
+        if connection.deadline < self._armed:
+            self._arm(connection.deadline)
+        if connection.write_ended:
+            self._end(connection)
+        elif connection.wants_read is not self._reading:
+            self._reading = connection.wants_read
+            if self._reading:
+                self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
 
     def _start(self, exchange: Exchange) -> None:
         exchange.tag = self._listener.start(run_app(self._service.choose_app(), exchange, self))
@@ -273,7 +288,7 @@ class AsyncioListener:
         self._sockets = sockets
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._held: list[tuple[AsyncioDriver, Exchange]] = []
+        self._held: list[AsyncioDriver] = []
         self._idle = asyncio.Event()
 
     async def run(self, *, task_status: TaskStatus[None]) -> None:
@@ -333,11 +348,11 @@ class AsyncioListener:
         if self.stopping:
             self.changed()
 
-    def hold(self, driver: AsyncioDriver, exchange: Exchange) -> None:
-        """Flush an exchange in a moment. One timer serves all."""
+    def hold(self, driver: AsyncioDriver) -> None:
+        """Let a connection flush in a moment. One timer serves all."""
         if not self._held:
             self.loop.call_later(HOLD, self._flush_held)
-        self._held.append((driver, exchange))
+        self._held.append(driver)
 
     def changed(self) -> None:
         """A connection or an exchange has ended."""
@@ -346,5 +361,5 @@ class AsyncioListener:
 
     def _flush_held(self) -> None:
         held, self._held = self._held, []
-        for driver, exchange in held:
-            driver.flush(exchange)
+        for driver in held:
+            driver.flush()

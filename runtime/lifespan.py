@@ -30,13 +30,14 @@ class LifespanDriver:
         self._mode = mode
         self._error: BaseException | None = None
         self._phase = self.exchange.phase
+        self._started = False
         self._changed = anyio.Event()
         self._scope = anyio.CancelScope(shield=True)
 
     async def start_up(self, group: TaskGroup, timeout: float) -> None:
         """Start, and return when the application says that it has, or that it has no lifespan.
 
-        Raises `StartupFailed`.
+        Raises `StartupFailed`, or `LifespanFailed` if it started and ended at once.
         """
         group.start_soon(self._run)
         with anyio.move_on_after(timeout):
@@ -46,6 +47,8 @@ class LifespanDriver:
             raise StartupFailed(
                 f"lifespan start-up took longer than {timeout:g} s: see --timeout-startup, or --lifespan off"
             )
+        if self._phase is LifespanState.FAILED and self._started:
+            raise LifespanFailed(self._failure())
         if self._phase is LifespanState.FAILED:
             raise StartupFailed(
                 f"lifespan start-up failed: {self.exchange.message or 'the app gave no reason'}"
@@ -83,10 +86,12 @@ class LifespanDriver:
                     f"lifespan shutdown took longer than {timeout:g} s: see --timeout-shutdown"
                 )
             if self._phase is LifespanState.FAILED:
-                reason = self.exchange.message or self.exchange.failure or repr(self._error)
-                raise LifespanFailed(f"the lifespan failed: {reason}")
+                raise LifespanFailed(self._failure())
         finally:
             self.cancel()
+
+    def _failure(self) -> str:
+        return f"the lifespan failed: {self.exchange.message or self.exchange.failure or repr(self._error)}"
 
     def cancel(self) -> None:
         """End the task."""
@@ -108,6 +113,7 @@ class LifespanDriver:
         if self.exchange.phase is not self._phase:
             self._phase = self.exchange.phase
             if self._phase is LifespanState.STARTED:
+                self._started = True
                 self.context = contextvars.copy_context()
             self._changed.set()
             self._changed = anyio.Event()

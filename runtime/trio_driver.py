@@ -280,6 +280,10 @@ class TrioDriver:
         self._runner_idle = False
         trio.lowlevel.reschedule(self._runner)
 
+    def _abort_runner(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        self._runner_idle = False
+        return trio.lowlevel.Abort.SUCCEEDED
+
     async def _run_exchanges(self) -> None:
         """Run one exchange after the other. Starting a task for each would cost more than the rest."""
         self._runner = trio.lowlevel.current_task()
@@ -291,7 +295,7 @@ class TrioDriver:
                 await trio.lowlevel.checkpoint()
             elif not self._lost:
                 self._runner_idle = True
-                await trio.lowlevel.wait_task_rescheduled(_abort)
+                await trio.lowlevel.wait_task_rescheduled(self._abort_runner)
         for exchange in self._next:  # Nobody is left to answer.
             exchange.finish(None, self.now())
         self._next.clear()
@@ -335,10 +339,6 @@ class TrioDriver:
         if exchange.holds:
             exchange.flush(self.now())
             self.service()
-
-
-def _abort(_raise_cancel: object) -> trio.lowlevel.Abort:
-    return trio.lowlevel.Abort.SUCCEEDED
 
 
 class TrioListener:

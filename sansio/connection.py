@@ -48,6 +48,13 @@ class Connection(Outbox):
             raise UsageError("receive_data() after receive_eof()")
         self._protocol.receive_data(data, now)
 
+    def data_to_send(self) -> bytes:
+        """Take all bytes to write, in order. Bytes not taken count against `Exchange.can_send`."""
+        data = Outbox.data_to_send(self)
+        if self._protocol.awaits_room:
+            self._protocol.room_made()
+        return data
+
     def receive_eof(self, now: float) -> None:
         """The peer will send no more; it may still read our answer.
 

@@ -5,6 +5,7 @@ Source: RFC 9110 §5 and §6.5; RFC 9112 §5.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -36,7 +37,7 @@ _VALUE_CHARACTERS: Final = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)]
 """field-vchar, SP and HTAB, RFC 9110 §5.5. Every other control character is "invalid", CR, LF and NUL dangerous."""
 
 _HOST: Final = re.compile(
-    rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)(?::([0-9]{0,5}))?"
+    rb"(?:\[([0-9A-Fa-f:.]{2,45})\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)(?::([0-9]{0,5}))?"
 )
 """uri-host [ ":" port ], RFC 9110 §7.2, without the comma: no registered name has one, and lists are an attack."""
 
@@ -83,7 +84,14 @@ def is_token(value: bytes) -> bool:
 def is_host(value: bytes) -> bool:
     """Tell whether these bytes can be the value of a Host field for http or https (RFC 9110 §7.2, §4.2)."""
     match = _HOST.fullmatch(value)
-    return match is not None and int(match[1] or b"0") <= 65_535
+    if match is None or int(match[2] or b"0") > 65_535:
+        return False
+    if match[1] is not None:
+        try:
+            ipaddress.IPv6Address(match[1].decode("ascii"))
+        except ValueError:
+            return False
+    return True
 
 
 def list_members(value: bytes) -> list[bytes]:

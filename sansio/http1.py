@@ -97,6 +97,7 @@ def _decode(line: bytes) -> Field:
 # The registry's own phrases; what Python calls them depends on its version. RFC 9110 §15
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus} | {
     413: "Content Too Large",
+    414: "URI Too Long",
     416: "Range Not Satisfiable",
     422: "Unprocessable Content",
 }
@@ -144,6 +145,9 @@ class Http1:
         self._chunked = False  # The current response is in the chunked coding.
         self._continue_due = False  # The client waits for a 100 (Continue).
         self._input_ended = False
+        self.awaits_room = False
+        """The next request waits until bytes are taken: call `room_made` then."""
+        self._room_asked = now
         self._draining = False
         self._idle_deadline = Deadline.HEAD
         outbox.set_deadline(Deadline.HEAD, now + settings.timeout_request_head)
@@ -209,8 +213,7 @@ class Http1:
                 if reading is _CONTENT:
                     self._refuse(PeerError(408, "request content took too long"), now)
             elif deadline is Deadline.DISCARD:
-                if reading is _DISCARDING:
-                    self._linger(now)
+                self._linger(now)
             elif deadline is Deadline.CLOSE:
                 if reading is _LINGERING:
                     self._end_lingering(now)
@@ -219,6 +222,12 @@ class Http1:
                     self._refuse(PeerError(408, "request head took too long"), now)
                 else:
                     self._close()  # Nothing was asked.
+
+    def room_made(self) -> None:
+        """The bytes to write were taken. Asked for by `awaits_room`."""
+        self.awaits_room = False
+        if self._reading is _PAUSED and self._exchange is None:
+            self._resume(self._room_asked)
 
     # Reading.
 
@@ -266,7 +275,7 @@ class Http1:
             self._open(plain[0], None, now)
             return passed
         read = http1_h11.read_head(octets)
-        if isinstance(read, PeerError):
+        if isinstance(read, PeerError):  # A stricter h11 than we know.
             self._refuse(read, now, is_head=octets.startswith(b"HEAD "))
         else:
             head, connection = read
@@ -310,7 +319,8 @@ class Http1:
             # Read away. It has a known length within the limit: nothing in it can be refused.
             if reader.ended:
                 self.outbox.stop_deadline(Deadline.DISCARD)
-                self._next(now)
+                self._reading = _PAUSED
+                self._resume(now)
             return reader.position
         if content:
             limit = self._settings.limit_request_body
@@ -372,8 +382,6 @@ class Http1:
         parts.append(b"\r\n" if self._keep_alive else b"connection: close\r\n\r\n")
         if content:
             parts.append(self._frame(content) if self._chunked else content)
-        if ended and self._chunked and exchange.state is ResponseState.COMPLETE:
-            parts.append(b"0\r\n\r\n")
         self._write(exchange, b"".join(parts))
         if exchange.state is ResponseState.COMPLETE:
             self._complete(now)
@@ -410,9 +418,9 @@ class Http1:
         """End the connection without the last chunk, or before Content-Length is met."""
         self._linger(now)
 
-    def content_wanted(self, exchange: HttpExchange, now: float) -> None:
+    def content_wanted(self, exchange: HttpExchange, now: float) -> None:  # noqa: ARG002 - the framing's signature.
         """The application waits for content that has not come."""
-        if self._reading is not _CONTENT or exchange is not self._exchange:
+        if self._reading is not _CONTENT:
             return
         if self._continue_due:
             # "A server that [...] MUST send an immediate interim response [...] if it has not yet": asked for only
@@ -494,8 +502,12 @@ class Http1:
             self.outbox.set_deadline(Deadline.DISCARD, now + self._settings.timeout_discard)
 
     def _resume(self, now: float) -> None:
-        """Turn to the next request, and to what has come of it already."""
+        """Turn to the next request, and to what has come of it already; not yet, if too much is still going on."""
         if self._unfinished > _MAX_UNFINISHED:
+            return  # Until one of them is finished.
+        if self.outbox.size > self._settings.limit_write_buffer:
+            self.awaits_room = True  # Until the bytes are taken.
+            self._room_asked = now
             return
         self._next(now)
         if self._backlog:
@@ -523,8 +535,7 @@ class Http1:
             ResponseState.AWAITING_START,
             ResponseState.HEAD_HELD,
         }
-        if outbox.error is None:
-            outbox.error = error if answered else PeerError(None, error.reason)
+        outbox.error = error if answered else PeerError(None, error.reason)
         if answered:
             assert error.status is not None  # noqa: S101 - refusals have one.
             self._write_error(
@@ -558,7 +569,7 @@ class Http1:
     def _end_lingering(self, now: float) -> None:
         """Close, but for a peer that is slow to take the response: it has its time from when it was taken."""
         waits = self.outbox.wants_write
-        if waits or self._linger_again:
+        if self._settings.timeout_linger and (waits or self._linger_again):
             self._linger_again = waits
             self.outbox.set_deadline(Deadline.CLOSE, now + self._settings.timeout_linger)
         else:

@@ -39,6 +39,9 @@ _LENGTH: Final = 3
 _CHUNKED: Final = 4
 _CONTINUE: Final = 5
 _TRAILERS: Final = 6
+_MEANINGFUL_FIELDS: Final = frozenset(
+    {b"connection", b"content-length", b"expect", b"host", b"te", b"transfer-encoding"}
+)
 
 # Whole lines, without CRLF, that are valid: those without a meaning of their own, and those with one.
 _plain_lines: dict[bytes, Field] = {}
@@ -51,8 +54,8 @@ def read_head(data: bytes, start: int, settings: Settings) -> tuple[RequestHead,
     if end < 0:
         return None
     lines = data[start:end].split(b"\r\n")
-    parts = lines.pop(0).split(b" ")
-    if len(parts) != 3 or len(lines) > settings.limit_request_fields:
+    parts = lines[0].split(b" ")
+    if len(parts) != 3 or len(lines) > settings.limit_request_fields + 1:
         return None
     method, target, version = parts
     name = _METHODS.get(method)
@@ -63,15 +66,15 @@ def read_head(data: bytes, start: int, settings: Settings) -> tuple[RequestHead,
         or target.translate(None, TARGET_CHARACTERS)
     ):
         return None
+    del lines[0]
     fields: list[Field] = []
     head = RequestHead(name, target, "1.1", fields)
     append = fields.append
-    plain = _plain_lines.get
+    plain = _plain_lines
     has_host = has_framing = False
     for line in lines:
-        field = plain(line)
-        if field is not None:
-            append(field)
+        if line in plain:
+            append(plain[line])
             continue
         known = _meaning_lines.get(line) or _read_line(line)
         if known is None:
@@ -109,7 +112,9 @@ def _read_line(line: bytes) -> tuple[Field, int] | None:
         return None
     name, value = field
     meaning = 0
-    if name == b"host":
+    if name not in _MEANINGFUL_FIELDS:
+        pass
+    elif name == b"host":
         if not is_host(value):
             return None
         meaning = _HOST
@@ -118,7 +123,7 @@ def _read_line(line: bytes) -> tuple[Field, int] | None:
             return None
         meaning = _LENGTH
     elif name == b"transfer-encoding":
-        if value.lower() != b"chunked":
+        if value != b"chunked":  # h11 would change another spelling.
             return None
         meaning = _CHUNKED
     elif name == b"expect":

@@ -215,9 +215,20 @@ class HeadGate:
 
     def receive_data(self, data: bytes, start: int) -> int | None:
         """Take octets from `start`; return where the head ends, or None if more must come or `refusal` is set."""
+        while start < len(data) and self.refusal is None:
+            # No head goes on behind an empty line, so nothing behind one is copied before it is asked for.
+            blank = data.find(b"\r\n\r\n", start, start + self._limit)
+            stop = len(data) if blank < 0 else blank + 4
+            end = self._take(data, start, stop)
+            if end is not None:
+                return end
+            start = stop
+        return None
+
+    def _take(self, data: bytes, start: int, stop: int) -> int | None:
         buffer = self._buffer
         offset = start - len(buffer)
-        buffer += data[start : self._limit + 1 + offset]
+        buffer += data[start : min(stop, self._limit + 1 + offset)]
         while True:
             first = buffer[self._line_start : self._line_start + 1]
             if self._parts is None and first.translate(None, TOKEN_CHARACTERS + b"\r\n"):

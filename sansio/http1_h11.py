@@ -19,7 +19,10 @@ _NO_LIMIT = 2**62
 
 
 def read_head(data: bytes) -> tuple[RequestHead, h11.Connection] | PeerError:
-    """Read a complete head, and nothing but it, that has passed the gate."""
+    """Read a complete head, and nothing but it, that has passed the gate.
+
+    The gate is stricter than h11, so that a refusal here would be news.
+    """
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=_NO_LIMIT)
     try:
         connection.receive_data(data)

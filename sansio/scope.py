@@ -127,7 +127,7 @@ class ScopeBuilder:
             "path": path,
             "raw_path": raw_path,
             "query_string": query_string,
-            "headers": head.fields,
+            "headers": head.fields.copy(),
             # Trailers and interim responses exist since HTTP/1.1.
             "extensions": {}
             if head.version == "1.0"

@@ -120,6 +120,4 @@ class Settings:
             or (root_path and not root_path.startswith("/"))
             or root_path.endswith("/")
         ):
-            raise UsageError(
-                f"root_path must start and not end with '/', got {root_path!r}"
-            )
+            raise UsageError(f"root_path must start and not end with '/', got {root_path!r}")
