@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import socket
 import sys
@@ -116,14 +117,18 @@ class AsyncioDriver(asyncio.Protocol):
     def service(self) -> None:
         """Do what the connection says."""
         connection = self._connection
-        if (connection.has_ready or connection.wants_write) and not self._busy:
-            self._hand_over(connection)
-        if (
-            connection.deadline < self._armed
-            or connection.write_ended
-            or connection.wants_read is not self._reading
-        ):
-            self._settle(connection)
+        try:
+            if (connection.has_ready or connection.wants_write) and not self._busy:
+                self._hand_over(connection)
+            if (
+                connection.deadline < self._armed
+                or connection.write_ended
+                or connection.wants_read is not self._reading
+            ):
+                self._settle(connection)
+        except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
+            logger.exception("Internal error; the connection is dropped")
+            self._transport.abort()
 
     async def wait(self, exchange: Exchange) -> None:
         """Return when the exchange was named ready."""
@@ -150,6 +155,10 @@ class AsyncioDriver(asyncio.Protocol):
     def app_failed(self, exchange: Exchange, error: BaseException | None) -> None:
         """Write down what the application did."""
         self._service.app_failed(exchange, error)
+
+    def stop(self, error: BaseException) -> None:
+        """Let the server stop."""
+        self._service.stop(error)
 
     def finished(self, exchange: Exchange) -> None:
         """Forget the task."""
@@ -189,9 +198,6 @@ class AsyncioDriver(asyncio.Protocol):
                         self._wake(exchange)
                 if connection.wants_write and self._writable:
                     self._transport.write(connection.data_to_send())
-        except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
-            logger.exception("Internal error; the connection is dropped")
-            self._transport.abort()
         finally:
             self._busy = False
 
@@ -271,7 +277,8 @@ class AsyncioDriver(asyncio.Protocol):
                     self._watch_writing()
         elif not self._eof_written:
             self._eof_written = True
-            self._transport.write_eof()
+            with contextlib.suppress(OSError):  # The peer was faster: `connection_lost` follows.
+                self._transport.write_eof()
             if not self._reading:
                 self._reading = True
                 self._transport.resume_reading()
@@ -292,7 +299,7 @@ class AsyncioListener:
         self._idle = asyncio.Event()
 
     async def run(self, *, task_status: TaskStatus[None]) -> None:
-        """Accept until `shut_down`, and drop everything when cancelled."""
+        """Accept until `shut_down`, and be there until cancelled."""
         for sock in self._sockets:
             make = partial(AsyncioDriver, self)
             if sock.family == getattr(socket, "AF_UNIX", None):
@@ -301,12 +308,7 @@ class AsyncioListener:
                 server = await self.loop.create_server(make, sock=sock)
             self._servers.append(server)
         task_status.started()
-        try:
-            await self.loop.create_future()
-        finally:
-            self.shut_down()
-            self.cancel()
-            self.abort()
+        await self.loop.create_future()
 
     def shut_down(self) -> None:
         """Accept no more, and let every connection finish what is open."""
@@ -327,9 +329,14 @@ class AsyncioListener:
             self.loop.call_soon(task.cancel)  # Not before its first step: it could not finish its exchange.
 
     def abort(self) -> None:
-        """Drop all connections."""
+        """Drop all connections, and leave behind what swallows its cancellation."""
         for driver in list(self.drivers):
             driver.abort()
+        for task in self._tasks:
+            logger.error("An application did not end after its cancellation: %r is left behind", task)
+            asyncio._unregister_task(task)  # noqa: SLF001 - documented, and else the event loop would wait for ever.
+        self._tasks.clear()
+        self.changed()
 
     def start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start the task of an exchange in a context of its own."""

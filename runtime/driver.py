@@ -33,6 +33,8 @@ ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[object]]
 HOLD: Final = 0.005
 """Seconds after which a head that waits for its content goes out alone, and a busy runner gets company."""
 
+_MAX_CAUSES: Final = 16  # Deep enough for any framework, and an end for those that go in circles.
+
 logger: Final = logging.getLogger("tricorn.error")
 
 
@@ -57,6 +59,9 @@ class Driver(Protocol):
     def app_failed(self, exchange: Exchange, error: BaseException | None) -> None:
         """The application raised, or left its exchange undone: write that down."""
 
+    def stop(self, error: BaseException) -> None:
+        """The application wants the whole server to stop: it raised KeyboardInterrupt or SystemExit."""
+
     def finished(self, exchange: Exchange) -> None:
         """The application has returned. Called once, last."""
 
@@ -64,7 +69,7 @@ class Driver(Protocol):
 async def run_app(app: ASGIApp, exchange: Exchange, driver: Driver) -> None:
     """Run one call of the application, of whatever kind, on whatever backend.
 
-    An exception of the application ends here. Cancellation, KeyboardInterrupt and SystemExit go on.
+    What the application raises ends here; only a cancellation goes on.
     """
     reported = False
     now = driver.now
@@ -98,7 +103,7 @@ async def run_app(app: ASGIApp, exchange: Exchange, driver: Driver) -> None:
         await app(exchange.scope, receive, send)
     except Exception as exc:  # noqa: BLE001 - the barrier around an exchange.
         error = exc
-        if not _is_disconnect(exc):
+        if not (exchange.disconnected and _is_disconnect(exc)):
             driver.app_failed(exchange, exc)
     except BaseException as exc:  # noqa: BLE001 - not all of it stops here.
         error = exc
@@ -114,17 +119,22 @@ async def run_app(app: ASGIApp, exchange: Exchange, driver: Driver) -> None:
 
 
 def _is_disconnect(error: BaseException) -> bool:
-    """Tell whether nothing but the client's departure is in it: then it is nobody's error."""
+    """Tell whether the client's departure is all that is in it, or what it came from: then it is nobody's error."""
     if isinstance(error, BaseExceptionGroup):
         return all(map(_is_disconnect, error.exceptions))
-    return isinstance(error, ClientDisconnected)
+    cause: BaseException | None = error
+    for _ in range(_MAX_CAUSES):
+        if cause is None or isinstance(cause, ClientDisconnected):
+            break
+        cause = cause.__cause__ or cause.__context__
+    return isinstance(cause, ClientDisconnected)
 
 
 def _sort_out(error: BaseException, exchange: Exchange, driver: Driver) -> None:
-    """Raise again what belongs to others, however deep task groups have wrapped it.
+    """Give everybody what is theirs, however deep task groups have wrapped it.
 
-    KeyboardInterrupt and SystemExit stop the server, a cancellation is for whoever cancelled; the rest is the
-    application's failure.
+    KeyboardInterrupt and SystemExit are for the server, a cancellation is for whoever cancelled and goes on; the rest
+    is the application's failure.
     """
     cancelled: BaseException | None = None
     rest: BaseException | None = error
@@ -132,11 +142,17 @@ def _sort_out(error: BaseException, exchange: Exchange, driver: Driver) -> None:
         stop: BaseException | None = error.subgroup((KeyboardInterrupt, SystemExit))
         while isinstance(stop, BaseExceptionGroup):
             stop = stop.exceptions[0]
-        if stop is not None:
-            raise stop
         cancelled, rest = error.split(anyio.get_cancelled_exc_class())
-    elif isinstance(error, (KeyboardInterrupt, SystemExit, anyio.get_cancelled_exc_class())):
-        raise error
+        if rest is not None:
+            rest = rest.split((KeyboardInterrupt, SystemExit))[1]
+    elif isinstance(error, (KeyboardInterrupt, SystemExit)):
+        stop, rest = error, None
+    elif isinstance(error, anyio.get_cancelled_exc_class()):
+        stop, cancelled, rest = None, error, None
+    else:
+        stop = None
+    if stop is not None:
+        driver.stop(stop)
     if rest is not None:
         driver.app_failed(exchange, rest)
     if cancelled is not None:
@@ -192,8 +208,10 @@ class Service:
         self.context = contextvars.copy_context()
         """Each exchange runs in a copy of it."""
         self.connections = 0
-        self.exhausted: Callable[[], None] = lambda: None
-        """Called when the server has served as many requests as it may."""
+        self.finish: Callable[[], None] = lambda: None
+        """Called when the server has served as many requests as it may, or an application stops it."""
+        self.stopped_by: BaseException | None = None
+        """What an application raised to stop the server."""
         self._app = app
         self._limit_concurrency = limit_concurrency
         self._limit_max_requests = limit_max_requests
@@ -203,10 +221,16 @@ class Service:
         """Count a request and return who is to answer it."""
         self._requests += 1
         if self._requests == self._limit_max_requests:
-            self.exhausted()
+            self.finish()
         if self._limit_concurrency is not None and self.connections > self._limit_concurrency:
             return _service_unavailable
         return self._app
+
+    def stop(self, error: BaseException) -> None:
+        """Stop the server, gracefully, and let its caller have this."""
+        if self.stopped_by is None:
+            self.stopped_by = error
+        self.finish()
 
     def report(self, exchange: Exchange, now: float) -> None:
         """Write the line of an exchange that has ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+from collections.abc import Callable
 from typing import Final, Literal
 
 import anyio
@@ -22,12 +23,15 @@ logger: Final = logging.getLogger("tricorn.error")
 class LifespanDriver:
     """Runs the application's lifespan, and says when it has started, stopped or failed."""
 
-    def __init__(self, app: ASGIApp, mode: Literal["auto", "on"]) -> None:
+    def __init__(
+        self, app: ASGIApp, mode: Literal["auto", "on"], stop: Callable[[BaseException], None]
+    ) -> None:
         self.exchange = Lifespan()
         self.context = contextvars.copy_context()
         """The context in which start-up was completed: what it has set, the requests will see."""
         self._app = app
         self._mode = mode
+        self._stop = stop
         self._error: BaseException | None = None
         self._phase = self.exchange.phase
         self._started = False
@@ -133,6 +137,10 @@ class LifespanDriver:
         self._error = error
         if self._phase is not LifespanState.STARTING:
             logger.error("The lifespan failed: %s", exchange.failure or "", exc_info=error)
+
+    def stop(self, error: BaseException) -> None:
+        """Let the server stop."""
+        self._stop(error)
 
     def finished(self, exchange: Exchange) -> None:
         """Its task ends by itself."""

@@ -32,7 +32,10 @@ Address: TypeAlias = tuple[str, int] | str
 """Where a server listens: host and port, or the path of a Unix socket."""
 
 _CANCEL_TIMEOUT: Final = 2.0
-"""Seconds for applications to end after they were cancelled."""
+"""Seconds for applications to end after they were cancelled. What has not ended then is left behind."""
+
+_ABORT_TIMEOUT: Final = 0.5
+"""Seconds for transports to close after they were aborted."""
 
 logger: Final = logging.getLogger("tricorn.error")
 
@@ -149,32 +152,38 @@ class Server:
         `task_status` is told the addresses after the lifespan's start-up.
         """
         sockets = open_sockets(self._config)
-        outcome: list[Exception] = []
+        service = _make_service(self._app, self._config)
+        outcome: list[BaseException] = []
         try:
             async with anyio.create_task_group() as group:
                 if shutdown_trigger is not None:
                     group.start_soon(self._await_trigger, shutdown_trigger)
                 try:
-                    await self._serve(group, sockets, task_status)
+                    await self._serve(group, service, sockets, task_status)
                 except (StartupFailed, LifespanFailed) as error:
                     outcome.append(error)
                 group.cancel_scope.cancel()
         finally:
             close_sockets(sockets)
+        if service.stopped_by is not None:
+            raise service.stopped_by
         if outcome:
             raise outcome[0]
 
     async def _serve(
-        self, group: TaskGroup, sockets: list[socket.socket], task_status: TaskStatus[list[Address]]
+        self,
+        group: TaskGroup,
+        service: Service,
+        sockets: list[socket.socket],
+        task_status: TaskStatus[list[Address]],
     ) -> None:
         """Serve inside the lifespan, if the application has one."""
         config = self._config
-        service = _make_service(self._app, config)
-        service.exhausted = self._stop_once
+        service.finish = self._stop_once
         if config.lifespan == "off":
             await self._accept(group, service, sockets, task_status)
             return
-        lifespan = LifespanDriver(self._app, config.lifespan)
+        lifespan = LifespanDriver(self._app, config.lifespan, service.stop)
         try:
             with _cut_off(self._until_stopping, now=self._stopping):
                 await lifespan.start_up(group, _seconds(config.timeout_startup))
@@ -221,12 +230,12 @@ class Server:
                 with anyio.move_on_after(_seconds(self._config.timeout_graceful_shutdown)):
                     await listener.wait_idle()
         finally:
-            with anyio.move_on_after(2 * _CANCEL_TIMEOUT, shield=True):
-                listener.shut_down()
-                listener.cancel()
-                with anyio.move_on_after(_CANCEL_TIMEOUT):
-                    await listener.wait_idle()
-                listener.abort()
+            listener.shut_down()
+            listener.cancel()
+            with anyio.move_on_after(_CANCEL_TIMEOUT, shield=True):
+                await listener.wait_idle()
+            listener.abort()
+            with anyio.move_on_after(_ABORT_TIMEOUT, shield=True):
                 await listener.wait_idle()
 
     def _stop_once(self) -> None:
@@ -249,11 +258,11 @@ async def _start(server: Server, *, task_status: TaskStatus[list[Address]]) -> N
 
 async def _run(server: Server) -> None:
     async with anyio.create_task_group() as group:
-        failures: list[Exception] = []
+        failures: list[BaseException] = []
         await group.start(_handle_signals, server)
         try:
             await server.serve()
-        except Exception as error:  # noqa: BLE001 - it is raised again, outside the group.
+        except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - raised again, outside the group.
             failures.append(error)
         group.cancel_scope.cancel()
     if failures:

@@ -159,6 +159,10 @@ class TrioDriver:
         """Write down what the application did."""
         self._service.app_failed(exchange, error)
 
+    def stop(self, error: BaseException) -> None:
+        """Let the server stop."""
+        self._service.stop(error)
+
     def finished(self, exchange: Exchange) -> None:
         """The runner goes on by itself."""
 

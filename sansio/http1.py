@@ -217,6 +217,8 @@ class Http1:
             elif deadline is Deadline.CLOSE:
                 if reading is _LINGERING:
                     self._end_lingering(now)
+            elif reading is _PAUSED:
+                self._resume(now)
             elif reading is _HEAD:
                 if self._gate.in_head:
                     self._refuse(PeerError(408, "request head took too long"), now)
@@ -227,7 +229,8 @@ class Http1:
         """The bytes to write were taken. Asked for by `awaits_room`."""
         self.awaits_room = False
         if self._reading is _PAUSED and self._exchange is None:
-            self._resume(self._room_asked)
+            # Taking bytes brings no time with it: what is due already will.
+            self.outbox.set_deadline(Deadline.KEEP_ALIVE, self._room_asked)
 
     # Reading.
 
@@ -416,6 +419,7 @@ class Http1:
 
     def cut_response(self, exchange: HttpExchange, now: float) -> None:  # noqa: ARG002 - the framing's signature.
         """End the connection without the last chunk, or before Content-Length is met."""
+        self._exchange = None
         self._linger(now)
 
     def content_wanted(self, exchange: HttpExchange, now: float) -> None:  # noqa: ARG002 - the framing's signature.
