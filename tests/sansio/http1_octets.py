@@ -1,9 +1,10 @@
 """Octets for the tests of the HTTP/1 readers, good and hostile, and a conversation that feeds them to a connection.
 
 The application in a conversation reads the whole content and answers with a fixed response, so that nothing in the
-result may depend on how the octets were cut.
+result may depend on how the octets were cut. An eager one answers without reading.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ def octets(data: bytes) -> list[bytes]:
 def cut(data: bytes, *places: int) -> list[bytes]:
     """Cut data at these places."""
     ends = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[start:end] for start, end in zip(ends, ends[1:], strict=False) if start != end]
+    return [data[start:end] for start, end in itertools.pairwise(ends) if start != end]
 
 
 def head_of(*lines: bytes) -> bytes:
@@ -65,6 +66,14 @@ def judge_head(pieces: Iterable[bytes], settings: Settings | None = None) -> Hea
     return HeadVerdict()
 
 
+def status_of(head: bytes, settings: Settings | None = None) -> int | None:
+    """Return the status of the refusal, or None for a head that passes; whole and in octets alike."""
+    whole, slow = judge_head([head], settings), judge_head(octets(head), settings)
+    assert whole == slow
+    assert whole.head is not None or whole.status is not None, "undecided"
+    return whole.status
+
+
 @dataclass
 class Call:
     """One call of the application."""
@@ -73,6 +82,7 @@ class Call:
     content: bytes = b""
     complete: bool = False
     done: bool = False
+    messages: int = 0
 
 
 @dataclass
@@ -117,16 +127,18 @@ class Conversation:
         }
 
 
-def converse(pieces: Iterable[bytes], settings: Settings | None = None, *, ended: bool = False) -> Conversation:
+def converse(
+    pieces: Iterable[bytes], settings: Settings | None = None, *, ended: bool = False, eager: bool = False
+) -> Conversation:
     """Feed pieces to a connection while an application answers everything; then, if `ended`, the end of input."""
     connection = Connection(TransportInfo(), settings or Settings(), 0.0)
     result = Conversation()
     for piece in pieces:
         connection.receive_data(piece, 0.0)
-        _answer(connection, result)
+        _answer(connection, result, eager=eager)
     if ended:
         connection.receive_eof(0.0)
-        _answer(connection, result)
+        _answer(connection, result, eager=eager)
     if connection.error is not None:
         result.status = connection.error.status
         result.reason = connection.error.reason
@@ -137,7 +149,7 @@ def converse(pieces: Iterable[bytes], settings: Settings | None = None, *, ended
     return result
 
 
-def _answer(connection: Connection, result: Conversation) -> None:
+def _answer(connection: Connection, result: Conversation, *, eager: bool) -> None:
     while ready := connection.take_ready():
         for exchange in ready:
             call = exchange.tag
@@ -145,29 +157,62 @@ def _answer(connection: Connection, result: Conversation) -> None:
                 exchange.tag = call = Call(exchange.scope)
                 result.calls.append(call)
             if not call.done:
-                _run(exchange, call)
+                _run(exchange, call, eager=eager)
     result.sent += connection.data_to_send()
 
 
-def _run(exchange: Exchange, call: Call) -> None:
-    while (message := exchange.receive(0.0)) is not None:
-        if message["type"] == "http.request":
-            call.content += message["body"]
-            call.complete = not message["more_body"]
-        call.done = call.complete or message["type"] == "http.disconnect"
-        if call.complete:
-            exchange.send({"type": "http.response.start", "status": 200}, 0.0)
-            exchange.send({"type": "http.response.body", "body": b"fine"}, 0.0)
-        if call.done:
-            exchange.finish(None, 0.0)
+def _run(exchange: Exchange, call: Call, *, eager: bool) -> None:
+    while not call.done:
+        message = None if eager else exchange.receive(0.0)
+        if message is None and not eager:
             return
+        if message is not None:
+            call.messages += 1
+            call.content += message.get("body", b"")
+            call.complete = message["type"] == "http.request" and not message["more_body"]
+        if eager or call.complete:
+            exchange.send({"type": "http.response.start", "status": 200}, 0.0)
+            exchange.send({"type": "http.response.body", "body": b"fine\r\n"}, 0.0)
+        call.done = eager or call.complete or (message is not None and message["type"] == "http.disconnect")
+    exchange.finish(None, 0.0)
 
 
 # Strategies.
 
-_METHODS: Final = [b"GET", b"POST", b"HEAD", b"OPTIONS", b"DELETE", b"FOO", b"get", b"M-SEARCH", b"CONNECT", b"G@T", b""]
-_TARGETS: Final = [b"/", b"/a/b?c=d", b"/%00", b'/"<>', b"*", b"http://b:80/x?y", b"HTTPS://b", b"a:1", b"//x", b"/\x80", b"/#"]
-_VERSIONS: Final = [b"HTTP/1.1"] * 6 + [b"HTTP/1.0", b"HTTP/1.2", b"HTTP/2.0", b"HTTP/0.9", b"http/1.1", b"HTTP/1.1 "]
+_METHODS: Final = [
+    b"GET",
+    b"POST",
+    b"HEAD",
+    b"OPTIONS",
+    b"DELETE",
+    b"FOO",
+    b"get",
+    b"M-SEARCH",
+    b"CONNECT",
+    b"G@T",
+    b"",
+]
+_TARGETS: Final = [
+    b"/",
+    b"/a/b?c=d",
+    b"/%00",
+    b'/"<>',
+    b"*",
+    b"http://b:80/x?y",
+    b"HTTPS://b",
+    b"a:1",
+    b"//x",
+    b"/\x80",
+    b"/#",
+]
+_VERSIONS: Final = [b"HTTP/1.1"] * 6 + [
+    b"HTTP/1.0",
+    b"HTTP/1.2",
+    b"HTTP/2.0",
+    b"HTTP/0.9",
+    b"http/1.1",
+    b"HTTP/1.1 ",
+]
 _LINES: Final = [
     b"Accept: */*",
     b"accept:*/*",
@@ -207,10 +252,19 @@ _LINES: Final = [
     b"colonless",
     b"",
 ]
-_HOSTS: Final = [b"Host: a"] * 8 + [b"host:a.example:80", b"Host: [::1]:8080", b"Host:", b"Host: a:99999", b"Accept: a"]
+_HOSTS: Final = [b"Host: a"] * 8 + [
+    b"host:a.example:80",
+    b"Host: [::1]:8080",
+    b"Host:",
+    b"Host: a:99999",
+    b"Accept: a",
+]
 _TOKEN: Final = b"!#$%&'*+-.^_`|~0aAzZ9"
 _SPLICES: Final = [
-    *[bytes([octet]) for octet in (0, 1, 8, 9, 10, 11, 12, 13, 27, 32, 34, 44, 58, 59, 92, 127, 128, 133, 160, 255)],
+    *[
+        bytes([octet])
+        for octet in (0, 1, 8, 9, 10, 11, 12, 13, 27, 32, 34, 44, 58, 59, 92, 127, 128, 133, 160, 255)
+    ],
     b"\r\n",
     b"\r\n\r\n",
     b"\n\n",
@@ -239,7 +293,11 @@ def mutated(draw: st.DrawFn, source: st.SearchStrategy[bytes], changes: int = 3)
         elif change == "swap":
             data = before + part[::-1] + after
         elif change == "flip":
-            data = before + bytes([part[0] ^ (1 << draw(st.integers(0, 7)))]) + part[1:] + after if part else data
+            data = (
+                before + bytes([part[0] ^ (1 << draw(st.integers(0, 7)))]) + part[1:] + after
+                if part
+                else data
+            )
         elif change == "insert":
             data = before + draw(st.sampled_from(_SPLICES)) + part + after
         elif change == "replace":
@@ -277,7 +335,11 @@ def chunked_contents(draw: st.DrawFn) -> bytes:
     parts = []
     for chunk in draw(st.lists(st.binary(min_size=1, max_size=20), max_size=4)):
         size = draw(st.sampled_from([b"%x", b"%X", b"0%x", b"%016x"])) % len(chunk)
-        extensions = draw(st.sampled_from([b"", b"", b";a", b";a=b", b'; a = "b\\"c;"', b";a;b=c", b";", b";a=", b' ;a', b" "]))
+        extensions = draw(
+            st.sampled_from(
+                [b"", b"", b";a", b";a=b", b'; a = "b\\"c;"', b";a;b=c", b";", b";a=", b" ;a", b" "]
+            )
+        )
         parts.append(size + extensions + b"\r\n" + chunk + b"\r\n")
     trailers = draw(st.lists(st.sampled_from(_LINES), max_size=3))
     return b"".join(parts) + draw(st.sampled_from([b"0", b"000", b"0;a"])) + b"\r\n" + head_of(*trailers)
@@ -293,7 +355,9 @@ def connections(draw: st.DrawFn) -> bytes:
             parts.append(draw(heads()))
         elif kind == "length":
             content = draw(st.binary(max_size=30))
-            parts.append(head_of(b"POST /l HTTP/1.1", b"Host: a", b"Content-Length: %d" % len(content)) + content)
+            parts.append(
+                head_of(b"POST /l HTTP/1.1", b"Host: a", b"Content-Length: %d" % len(content)) + content
+            )
         else:
             target = draw(st.sampled_from([b"/c", b"http://a/c"]))
             lines = (b"POST " + target + b" HTTP/1.1", b"Host: a", b"Transfer-Encoding: chunked")

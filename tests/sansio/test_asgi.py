@@ -19,7 +19,9 @@ def test_the_versions_are_those_of_the_specifications() -> None:
     [
         pytest.param(asgi.HttpRequest, {"type", "body", "more_body"}, set(), id="http.request"),
         pytest.param(asgi.HttpDisconnect, {"type"}, set(), id="http.disconnect"),
-        pytest.param(asgi.HttpResponseStart, {"type", "status"}, {"headers", "trailers"}, id="http.response.start"),
+        pytest.param(
+            asgi.HttpResponseStart, {"type", "status"}, {"headers", "trailers"}, id="http.response.start"
+        ),
         pytest.param(asgi.HttpResponseBody, {"type"}, {"body", "more_body"}, id="http.response.body"),
         pytest.param(
             asgi.HttpResponseTrailers, {"type"}, {"headers", "more_trailers"}, id="http.response.trailers"
@@ -28,7 +30,9 @@ def test_the_versions_are_those_of_the_specifications() -> None:
         pytest.param(asgi.LifespanEvent, {"type"}, set(), id="lifespan"),
     ],
 )
-def test_a_message_has_the_keys_that_asgi_gives_it(shape: Any, required: set[str], optional: set[str]) -> None:
+def test_a_message_has_the_keys_that_asgi_gives_it(
+    shape: Any, required: set[str], optional: set[str]
+) -> None:
     """What the server sends is always complete; what the application sends may leave out what has a default."""
     hints = get_type_hints(shape, include_extras=True)
     left_out = {key for key, hint in hints.items() if get_origin(hint) is NotRequired}

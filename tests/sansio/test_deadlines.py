@@ -39,6 +39,9 @@ def test_it_does_what_a_dictionary_does(script: list[Step]) -> None:
             for _, each in due:
                 del model[each]
         assert deadlines.deadline == min(model.values(), default=math.inf)
+        assert [deadlines.get_deadline(each) for each in Deadline] == [
+            model.get(each, math.inf) for each in Deadline
+        ]
 
 
 def test_nothing_is_pending_at_first() -> None:

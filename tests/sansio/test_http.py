@@ -223,7 +223,7 @@ def test_a_flag_that_is_no_bool_is_refused(more: Any) -> None:
 
 @pytest.mark.parametrize("first", [None, b"", b"a", b"abc"])
 def test_too_much_content_is_refused_and_may_be_corrected(first: bytes | None) -> None:
-    """RFC 9110 §8.6: "a sender MUST NOT" lie about the length; nothing of the excess goes out."""
+    """RFC 9110 §8.6: the length that was announced is the length that goes out; nothing of the excess does."""
     call = (pair := opened()).call
     call.send(start(headers=[(b"content-length", b"3")]))
     if first is not None:
@@ -396,7 +396,7 @@ LEGAL = {
 
 @pytest.mark.parametrize("state", BEGINNINGS)
 def test_a_message_out_of_order_is_refused_and_leaves_no_trace(state: str) -> None:
-    """ASGI: "If [...] the type is [...] not expected in this state [...] the server must raise"."""
+    """ASGI, Error Handling: an invalid event raises an exception out of send, back to the application."""
     call = (pair := opened(fields=[(b"TE", b"trailers")])).call
     for message in BEGINNINGS[state]:
         call.send(message)

@@ -92,7 +92,7 @@ MEANINGS: Final = {
     "length-zero": (b"content-length: 0", {"content_length": 0}),
     "length-with-a-leading-zero": (b"Content-Length: 010", {"content_length": 10}),
     "chunked": (b"Transfer-Encoding: chunked", {"content_length": None}),
-    "chunked-in-capitals": (b"TRANSFER-ENCODING:CHUNKED", {"content_length": None}),
+    "chunked-with-a-name-in-capitals": (b"TRANSFER-ENCODING:chunked", {"content_length": None}),
     "close": (b"Connection: close", {"close": True}),
     "close-in-a-list": (b"Connection: TE , Close", {"close": True}),
     "keep-alive": (b"Connection: keep-alive", {"close": False}),
@@ -150,6 +150,7 @@ LEFT: Final = {
     "coding-and-length": [*PLAIN, b"Transfer-Encoding: chunked", b"Content-Length: 1"],
     "two-codings": [*PLAIN, b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"],
     "bad-length": [*PLAIN, b"Content-Length: +1"],
+    "chunked-in-capitals": [*PLAIN, b"Transfer-Encoding: CHUNKED"],
     "other-coding": [*PLAIN, b"Transfer-Encoding: gzip, chunked"],
     "other-expectation": [*PLAIN, b"Expect: coffee"],
 }

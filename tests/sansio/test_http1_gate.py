@@ -8,18 +8,10 @@ from sansio import PeerError, Settings
 from sansio.http1_gate import ChunkedGate, HeadGate, LengthGate, accepts_trailers, interpret
 from sansio.scope import RequestHead
 
-from .http1_octets import cut, head_of, judge_head, octets
+from .http1_octets import cut, head_of, judge_head, octets, status_of
 
 SETTINGS: Final = Settings()
 HOST: Final = b"Host: a"
-
-
-def status_of(head: bytes, settings: Settings = SETTINGS) -> int | None:
-    """Return the status of the refusal, or None for a head that passes; whole and in octets alike."""
-    whole, slow = judge_head([head], settings), judge_head(octets(head), settings)
-    assert whole == slow
-    assert whole.head is not None or whole.status is not None, "undecided"
-    return whole.status
 
 
 REQUEST_LINES: Final = {
@@ -56,6 +48,7 @@ REQUEST_LINES: Final = {
     "bare-cr": (b"GET /\rX HTTP/1.1", 400),
     "cr-cr-lf": (b"GET / HTTP/1.1\r", 400),
     "null": (b"GET /\x00 HTTP/1.1", 400),
+    "target-in-no-form": (b"GET foo HTTP/1.1", 400),
 }
 
 
@@ -63,76 +56,6 @@ REQUEST_LINES: Final = {
 def test_request_lines(line: bytes, status: int | None) -> None:
     """RFC 9112 §2.3, §3; RFC 9110 §9.1, §15.6.2, §15.6.6."""
     assert status_of(head_of(line, HOST)) == status
-
-
-TARGETS: Final = {
-    "origin-form": (b"GET", b"/a/b?c", None),
-    "two-slashes": (b"GET", b"//a", None),
-    "what-browsers-send": (b"GET", b'/"<>[\\]^`{|}', None),
-    "percent-escapes": (b"GET", b"/%00%0d%0a%zz%", None),
-    "absolute-form": (b"GET", b"http://b:80/x?y", None),
-    "absolute-form-in-capitals": (b"GET", b"HTTPS://B", None),
-    "absolute-form-without-a-path": (b"GET", b"http://b?y", None),
-    "absolute-form-with-an-address": (b"GET", b"http://[::1]:80/", None),
-    "asterisk-form": (b"OPTIONS", b"*", None),
-    "asterisk-form-of-get": (b"GET", b"*", 400),
-    "more-than-an-asterisk": (b"OPTIONS", b"*/", 400),
-    "authority-form": (b"GET", b"b:80", 400),
-    "no-slash": (b"GET", b"foo", 400),
-    "query-only": (b"GET", b"?a", 400),
-    "fragment": (b"GET", b"/a#b", 400),
-    "high-octet": (b"GET", b"/\xc3\xa4", 400),
-    "delete": (b"GET", b"/\x7f", 400),
-    "no-host": (b"GET", b"http:///x", 400),
-    "no-host-at-all": (b"GET", b"http://", 400),
-    "only-a-port": (b"GET", b"http://:80/", 400),
-    "user-information": (b"GET", b"http://u@b/", 400),
-    "bad-port": (b"GET", b"http://b:x/", 400),
-    "backslash-in-the-authority": (b"GET", b"http://b\\c/", 400),
-    "other-scheme": (b"GET", b"file://b/etc", 400),
-    "one-slash": (b"GET", b"http:/b", 400),
-}
-
-
-@pytest.mark.parametrize(("method", "target", "status"), TARGETS.values(), ids=TARGETS)
-def test_targets(method: bytes, target: bytes, status: int | None) -> None:
-    """RFC 9112 §3.2: four forms, of which authority-form is for CONNECT only."""
-    assert status_of(head_of(b"%b %b HTTP/1.1" % (method, target), HOST)) == status
-
-
-HOSTS: Final = {
-    "name": ([b"a.example"], None),
-    "port": ([b"a:8000"], None),
-    "empty-port": ([b"a:"], None),
-    "address": ([b"127.0.0.1:1"], None),
-    "address-in-brackets": ([b"[2001:db8::1]:65535"], None),
-    "escape": ([b"%41-_~!$&'()*+;="], None),
-    "none": ([], 400),
-    "two": ([b"a", b"b"], 400),
-    "two-equal": ([b"a", b"a"], 400),
-    "empty": ([b""], 400),
-    "only-a-port": ([b":80"], 400),
-    "port-too-large": ([b"a:65536"], 400),
-    "port-that-is-none": ([b"a:8a"], 400),
-    "port-of-six-digits": ([b"a:000080"], 400),
-    "list": ([b"a,b"], 400),
-    "user-information": ([b"u@a"], 400),
-    "path": ([b"a/b"], 400),
-    "query": ([b"a?b"], 400),
-    "fragment": ([b"a#b"], 400),
-    "backslash": ([b"a\\b"], 400),
-    "space": ([b"a b"], 400),
-    "high-octet": ([b"\xe4"], 400),
-    "broken-escape": ([b"a%4"], 400),
-    "brackets-left-open": ([b"[::1"], 400),
-}
-
-
-@pytest.mark.parametrize(("values", "status"), HOSTS.values(), ids=HOSTS)
-@pytest.mark.parametrize("target", [b"/", b"http://b/"], ids=["origin-form", "absolute-form"])
-def test_hosts(values: list[bytes], status: int | None, target: bytes) -> None:
-    """RFC 9112 §3.2: 400 for "any HTTP/1.1 request message that lacks a Host header field" and for a bad one."""
-    assert status_of(head_of(b"GET %b HTTP/1.1" % target, *[b"Host: " + value for value in values])) == status
 
 
 def test_http_1_0_may_leave_host_out_but_not_give_two() -> None:
@@ -183,7 +106,9 @@ def test_white_space_between_the_request_line_and_the_first_field_is_refused() -
 def test_every_octet_in_a_name_and_in_a_value(octet: int) -> None:
     """RFC 9110 §5.5, §5.6.2. Control characters other than HTAB are "invalid"."""
     allowed_in_value = octet == 9 or 32 <= octet != 127
-    allowed_in_name = bytes([octet]) in b"!#$%&'*+-.^_`|~:" or bytes([octet]).isalnum()  # A colon ends the name.
+    allowed_in_name = (
+        bytes([octet]) in b"!#$%&'*+-.^_`|~:" or bytes([octet]).isalnum()
+    )  # A colon ends the name.
 
     assert (status_of(head_of(b"GET / HTTP/1.1", HOST, b"X: a%cb" % octet)) is None) == allowed_in_value
     assert (status_of(head_of(b"GET / HTTP/1.1", HOST, b"A%cB: x" % octet)) is None) == allowed_in_name
@@ -252,7 +177,9 @@ def test_a_transfer_coding_in_http_1_0_is_refused() -> None:
     assert status_of(head_of(b"POST / HTTP/1.0", b"Content-Length: 5")) is None
 
 
-def meaning(*lines: bytes, method: bytes = b"GET", target: bytes = b"/", version: bytes = b"HTTP/1.1") -> RequestHead:
+def meaning(
+    *lines: bytes, method: bytes = b"GET", target: bytes = b"/", version: bytes = b"HTTP/1.1"
+) -> RequestHead:
     fields = []
     for line in (HOST, *lines):
         name, _, value = line.partition(b": ")
@@ -275,14 +202,24 @@ def test_a_head_says_what_its_fields_mean() -> None:
     )
 
     assert (head.method, head.target, head.version) == ("POST", b"/a?b", "1.1")
-    assert (head.close, head.accepts_trailers, head.expects_continue, head.content_length) == (True, True, True, None)
+    assert (head.close, head.accepts_trailers, head.expects_continue, head.content_length) == (
+        True,
+        True,
+        True,
+        None,
+    )
     assert head.fields[0] == (b"host", b"a")
 
 
 def test_a_head_without_fields_of_meaning_says_little() -> None:
     head = meaning(b"Connection: closed", b"TE: gzip", b"Content-Length: 010")
 
-    assert (head.close, head.accepts_trailers, head.expects_continue, head.content_length) == (False, False, False, 10)
+    assert (head.close, head.accepts_trailers, head.expects_continue, head.content_length) == (
+        False,
+        False,
+        False,
+        10,
+    )
 
 
 def test_an_expectation_without_content_is_none() -> None:
@@ -295,7 +232,12 @@ def test_http_1_0_closes_and_has_no_expectations_and_no_trailers() -> None:
     """RFC 9110 §10.1.1: a server "MUST ignore that expectation"."""
     head = meaning(b"Expect: coffee", b"TE: trailers", b"Connection: keep-alive", version=b"HTTP/1.0")
 
-    assert (head.version, head.close, head.expects_continue, head.accepts_trailers) == ("1.0", True, False, False)
+    assert (head.version, head.close, head.expects_continue, head.accepts_trailers) == (
+        "1.0",
+        True,
+        False,
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -464,7 +406,7 @@ CHUNKED: Final = {
     "extension": (b"1;a\r\nx\r\n0;b\r\n\r\n", b"x"),
     "extension-with-a-value": (b"1;a=b;c=d\r\nx\r\n0\r\n\r\n", b"x"),
     "extension-with-white-space": (b"1; \ta\t = \tb ; c \r\nx\r\n0\r\n\r\n", b"x"),
-    "quoted-extension": (b'1;a="\t \\"\\\\;\xff\r\n"\r\nx\r\n0\r\n\r\n'.replace(b"\r\n\"", b'"'), b"x"),
+    "quoted-extension": (b'1;a="\t \\"\\\\;\xff\r\n"\r\nx\r\n0\r\n\r\n'.replace(b'\r\n"', b'"'), b"x"),
     "trailers": (b"0\r\nX: y\r\nContent-Length: 5\r\nHost: b\r\nTransfer-Encoding: x\r\n\r\n", b""),
 }
 
@@ -550,23 +492,23 @@ MALFORMED: Final = {
 def test_malformed_chunks_are_refused_at_the_same_octet_however_they_come(data: bytes) -> None:
     """RFC 9112 §7.1: what another parser would read differently is where a request can be smuggled."""
 
-    def refuse(pieces: list[bytes]) -> tuple[bytes, str]:
+    def refuse(pieces: list[bytes]) -> tuple[bytes, PeerError | None]:
         gate = ChunkedGate(SETTINGS)
         content = b""
         for piece in pieces:
-            assert gate.refusal is None
             content += gate.receive_data(piece, 0)
-        assert gate.refusal is not None
-        assert gate.refusal.status == 400
+            if gate.refusal is not None:
+                break
         assert not gate.ended
-        return content, gate.refusal.reason
+        return content, gate.refusal
 
-    expected = refuse([data])
+    content, refusal = refuse([data])
+
+    assert refusal is not None
+    assert refusal.status == 400
+    assert refuse(octets(data)) == (content, refusal)
     for place in range(0, len(data), 1 + len(data) // 100):
-        gate = ChunkedGate(SETTINGS)
-        first = gate.receive_data(data[:place], 0)
-        if gate.refusal is None:
-            assert (first + gate.receive_data(data[place:], 0), gate.refusal and gate.refusal.reason) == expected
+        assert refuse(cut(data, place)) == (content, refusal)
 
 
 @pytest.mark.parametrize("digits", [b"ffffffffffffffff", b"7fffffffffffffff", b"0fffffffffffffff"])
@@ -592,7 +534,9 @@ def refusal_of(data: bytes, settings: Settings) -> PeerError | None:
     return results[0]
 
 
-@pytest.mark.parametrize(("size", "refused"), [(4_095, False), (4_096, False), (4_097, True), (100_000, True)])
+@pytest.mark.parametrize(
+    ("size", "refused"), [(4_095, False), (4_096, False), (4_097, True), (100_000, True)]
+)
 def test_a_chunk_line_up_to_the_limit_passes(size: int, refused: bool) -> None:
     line = b"1;a=" + b"x" * (size - 6) + b"\r\n"
 

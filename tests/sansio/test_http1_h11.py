@@ -30,7 +30,14 @@ def length_head(length: int) -> bytes:
 
 
 def test_a_head_is_read() -> None:
-    head = read(b"FOO http://b:80/x?y HTTP/1.2", b"HOST: a", b"X: \x80 ", b"x:", b"Connection: x, Close", b"TE: trailers")
+    head = read(
+        b"FOO http://b:80/x?y HTTP/1.2",
+        b"HOST: a",
+        b"X: \x80 ",
+        b"x:",
+        b"Connection: x, Close",
+        b"TE: trailers",
+    )
 
     assert head.method == "FOO"
     assert head.target == b"/x?y"
@@ -60,7 +67,9 @@ def test_a_head_of_http_1_0_is_read() -> None:
 
 def test_a_client_that_waits_before_it_sends_content_is_understood() -> None:
     """RFC 9110 §10.1.1."""
-    assert read(b"POST / HTTP/1.1", b"Host: a", b"Content-Length: 3", b"Expect: 100-continue").expects_continue
+    assert read(
+        b"POST / HTTP/1.1", b"Host: a", b"Content-Length: 3", b"Expect: 100-continue"
+    ).expects_continue
 
 
 def test_a_large_head_is_no_matter_for_h11() -> None:
@@ -81,7 +90,11 @@ def test_what_h11_cannot_read_is_refused(line: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("lines", "status"),
-    [([b"Transfer-Encoding: chunked", b"Content-Length: 1"], 400), ([b"Host: a"], 400), ([b"Expect: x"], 417)],
+    [
+        ([b"Transfer-Encoding: chunked", b"Content-Length: 1"], 400),
+        ([b"Host: a"], 400),
+        ([b"Expect: x"], 417),
+    ],
     ids=["framing", "hosts", "expectation"],
 )
 def test_what_the_fields_mean_is_judged_again(lines: list[bytes], status: int) -> None:

@@ -77,7 +77,7 @@ def test_trailers_do_not_go_to_http_1_0() -> None:
 
 @pytest.mark.parametrize("name", [b"Content-Length", b"transfer-encoding", b"host", b"set-cookie", b"te"])
 def test_a_field_that_cannot_be_a_trailer_is_refused(name: bytes) -> None:
-    """RFC 9110 §6.5.1: "Trailer fields can be difficult to be processed"; framing and routing are excluded."""
+    """RFC 9110 §6.5.1: neither framing nor routing, nor what has to be known before the content."""
     call = (pair := opened(fields=[(b"TE", b"trailers")])).call
     call.send(start(trailers=True))
     call.send(body())

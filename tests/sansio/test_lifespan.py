@@ -152,7 +152,9 @@ def test_an_unexpected_message_says_what_was_expected(state: LifespanState, text
 
 
 @pytest.mark.parametrize(
-    "message", [{}, {"typ": "lifespan.startup.complete"}, None, [], 1, "text", {"type": []}, {"type": {}}], ids=repr
+    "message",
+    [{}, {"typ": "lifespan.startup.complete"}, None, [], 1, "text", {"type": []}, {"type": {}}],
+    ids=repr,
 )
 @states
 def test_what_is_no_message_is_refused_and_changes_nothing(state: LifespanState, message: Any) -> None:
@@ -193,9 +195,7 @@ def test_unknown_keys_are_no_mistake() -> None:
 
 @pytest.mark.parametrize("error", [None, RuntimeError("boom"), KeyboardInterrupt()], ids=repr)
 def test_whoever_ends_before_an_answer_does_without_the_lifespan(error: BaseException | None) -> None:
-    """ASGI: "If an exception is raised when calling the application callable with a lifespan.startup message [...]
-    the server must continue but not send any lifespan events."
-    """
+    """ASGI Lifespan, "Scope": the server "must continue but not send any lifespan events"."""
     lifespan = Lifespan()
     lifespan.receive(0.0)
     lifespan.finish(error, 0.0)
@@ -250,11 +250,14 @@ def test_a_lifespan_has_no_statistics() -> None:
 
 def test_a_lifespan_can_always_send_and_holds_nothing() -> None:
     lifespan = Lifespan()
+    assert (lifespan.message, lifespan.failure, lifespan.ended) == ("", None, False)
     lifespan.flush(0.0)
     assert (lifespan.can_send, lifespan.holds, lifespan.disconnected) == (True, False, False)
 
 
-inputs = st.sampled_from([*(answer["type"] for answer in ANSWERS), "receive", "shut_down", "finish", "flush", "junk"])
+inputs = st.sampled_from(
+    [*(answer["type"] for answer in ANSWERS), "receive", "shut_down", "finish", "flush", "junk"]
+)
 
 
 @given(st.lists(inputs))
@@ -283,4 +286,9 @@ def test_no_order_of_inputs_breaks_it(script: list[str]) -> None:
         if was_ended:
             assert lifespan.phase is before
         assert lifespan.ended == (lifespan.phase.name in {"STOPPED", "FAILED", "UNSUPPORTED"})
-    assert questions in ([], ["lifespan.startup"], ["lifespan.shutdown"], ["lifespan.startup", "lifespan.shutdown"])
+    assert questions in (
+        [],
+        ["lifespan.startup"],
+        ["lifespan.shutdown"],
+        ["lifespan.startup", "lifespan.shutdown"],
+    )

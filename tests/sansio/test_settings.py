@@ -59,7 +59,10 @@ def test_a_limit_is_any_positive_integer(name: str, value: int) -> None:
     make(name, value)
 
 
-@given(name=st.sampled_from(LIMITS), value=st.integers(max_value=-1) | st.floats() | st.text(max_size=3) | st.binary(max_size=3))
+@given(
+    name=st.sampled_from(LIMITS),
+    value=st.integers(max_value=-1) | st.floats() | st.text(max_size=3) | st.binary(max_size=3),
+)
 def test_what_is_no_count_is_refused(name: str, value: Any) -> None:
     with pytest.raises(UsageError, match=f"{name} must be a positive integer"):
         make(name, value)
@@ -109,7 +112,7 @@ def test_another_root_path_is_refused(value: str) -> None:
 
 def test_settings_are_given_by_name_and_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
-        Settings(1)  # type: ignore[call-arg, misc]  # That is what is tested.
+        Settings(1)  # type: ignore[call-arg]  # That is what is tested.
     with pytest.raises(AttributeError):
         Settings().root_path = "/a"  # type: ignore[misc]  # That is what is tested.
 
@@ -129,9 +132,7 @@ def test_default_fields_are_lines_in_the_order_date_server_extra() -> None:
     fields = DefaultFields(b"tricorn", [(b"x-a", b"1"), (b"x-b", b"2")])
     assert fields.block == b"server: tricorn\r\nx-a: 1\r\nx-b: 2\r\n"
     fields.set_date(b"Sun, 06 Nov 1994 08:49:37 GMT")
-    assert fields.block == (
-        b"date: Sun, 06 Nov 1994 08:49:37 GMT\r\nserver: tricorn\r\nx-a: 1\r\nx-b: 2\r\n"
-    )
+    assert fields.block == (b"date: Sun, 06 Nov 1994 08:49:37 GMT\r\nserver: tricorn\r\nx-a: 1\r\nx-b: 2\r\n")
     assert fields.block == fields.date_line + fields.server_line + fields.extra_lines
     assert fields.fields == ((b"x-a", b"1"), (b"x-b", b"2"))
 
@@ -148,3 +149,34 @@ def test_a_later_date_takes_the_place_of_the_earlier_and_none_removes_it() -> No
 def test_a_transport_of_which_nothing_is_known_is_plain() -> None:
     transport = TransportInfo()
     assert (transport.client, transport.server, transport.secure) == (None, None, False)
+
+
+def test_a_transport_is_a_value() -> None:
+    transport = TransportInfo(("192.0.2.1", 1), ("/run/a.sock", None), secure=True)
+    assert transport == TransportInfo(("192.0.2.1", 1), ("/run/a.sock", None), secure=True)
+    assert transport != TransportInfo(("192.0.2.1", 1), ("/run/a.sock", None))
+    with pytest.raises(AttributeError):
+        transport.secure = False  # type: ignore[misc]  # That is what is tested.
+
+
+def test_without_a_clock_there_is_no_date() -> None:
+    fields = DefaultFields(b"tricorn")
+    assert fields.date_line == b""
+    assert fields.block == fields.server_line == b"server: tricorn\r\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("root_path", 5),
+        ("root_path", b"/a"),
+        ("root_path", None),
+        ("http1_reader", []),
+        ("limit_request_head", True),
+        ("timeout_linger", True),
+    ],
+    ids=repr,
+)
+def test_a_value_of_the_wrong_type_is_a_usage_error(name: str, value: Any) -> None:
+    with pytest.raises(UsageError, match=name):
+        make(name, value)

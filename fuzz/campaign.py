@@ -1,0 +1,200 @@
+"""Campaigns: one target, many inputs, and what they find.
+
+With atheris installed, inputs are guided by coverage of `sansio`; without it, seeds are changed at random. Either way
+inputs are changed both as octets and as what they mean, finds are made small, and each kind of find is kept once.
+
+`sansio` is imported late, so that it can be instrumented.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from .targets import Target
+
+__all__ = ["FINDS", "TARGET_NAMES", "Campaign", "load_targets", "replay", "write_seeds"]
+
+TARGET_NAMES: Final = ("http1", "gate", "scope")
+
+FINDS: Final = Path(__file__).parent / "finds"
+_SHRINKING_SECONDS: Final = 10.0
+_MAX_SIZE: Final = 8_192
+_INPUT_TIMEOUT: Final = 30
+
+
+def load_targets(*, instrumented: bool = False) -> dict[str, Target]:
+    """Import the targets, and with them `sansio`; instrumented, if atheris is there to do it."""
+    atheris = find_atheris() if instrumented else None
+    if atheris is not None:
+        with atheris.instrument_imports(include=["sansio"], enable_loader_override=False):
+            import sansio  # noqa: F401
+    from .targets import TARGETS
+
+    return TARGETS
+
+
+def find_atheris() -> ModuleType | None:
+    """Return atheris, or None where it is not installed."""
+    try:
+        import atheris
+    except ImportError:
+        return None
+    module: ModuleType = atheris
+    return module
+
+
+def failure_of(check: Callable[[bytes], None], data: bytes) -> Exception | None:
+    """Return what is wrong with an input. Any exception is a find: a target lets through what it expects."""
+    try:
+        check(data)
+    except Exception as error:  # noqa: BLE001 - the campaign goes on.
+        return error
+    return None
+
+
+def replay(check: Callable[[bytes], None], file: Path) -> int:
+    """Run one input again and show what happens."""
+    error = failure_of(check, file.read_bytes())
+    if error is None:
+        print(f"{file}: every law holds")
+        return 0
+    print(f"{file}: {type(error).__name__}: {error}")
+    return 1
+
+
+class Campaign:
+    """A target under fire for some seconds. The name is what its finds are called after."""
+
+    def __init__(self, name: str, seconds: float, seed: int = 1, *, finds: Path = FINDS) -> None:
+        self.finds: dict[str, Path] = {}
+        """Where the first find of each kind was written."""
+        self.inputs = 0
+        self._name = name
+        self._seconds = seconds
+        self._seed = seed
+        self._directory = finds
+        self._end = 0.0
+
+    def attack(self, target: Target, *, plain: bool = False) -> int:
+        """Tell what is found, and return an exit status. With atheris it ends the process with that instead."""
+        atheris = None if plain else find_atheris()
+        how = (
+            "guided by coverage"
+            if atheris
+            else "plain random mutation (atheris is not installed, or not wanted)"
+        )
+        print(f"{self._name}: {self._seconds:g} seconds, {how}, seed {self._seed}", flush=True)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._end = time.monotonic() + self._seconds
+        if atheris is not None:
+            self._run_guided(atheris, target)
+        self._run_plain(target)
+        return self._finish()
+
+    def _run_plain(self, target: Target) -> None:
+        rng = random.Random(self._seed)
+        pool = target.seeds()
+        for data in pool:
+            if time.monotonic() > self._end:
+                return
+            self._try(target, data)
+        while time.monotonic() <= self._end:
+            self._try(target, target.mutate(rng.choice(pool), rng)[:_MAX_SIZE])
+
+    def _run_guided(self, atheris: ModuleType, target: Target) -> None:
+        corpus = tempfile.TemporaryDirectory(prefix="tricorn-corpus-")
+
+        def one_input(data: bytes) -> None:
+            self._try(target, data)
+            if time.monotonic() > self._end:
+                status = self._finish()
+                corpus.cleanup()
+                os._exit(status)  # libFuzzer has no other way out that lets us say the status.
+
+        def change(data: bytes, max_size: int, seed: int) -> bytes:
+            rng = random.Random(seed)
+            if rng.randint(0, 1):
+                changed: bytes = atheris.Mutate(data, max_size)
+            else:
+                changed = target.mutate(data, rng)
+            return changed[:max_size]
+
+        write_seeds(target, Path(corpus.name))
+        arguments = [
+            sys.argv[0],
+            f"-seed={self._seed or 1}",  # Zero means "any" to libFuzzer.
+            f"-max_len={_MAX_SIZE}",
+            f"-timeout={_INPUT_TIMEOUT}",
+            f"-artifact_prefix={self._directory}{os.sep}{self._name}-",
+            f"-report_slow_units={_INPUT_TIMEOUT}",  # Making a find small is slow.
+            "-verbosity=0",
+            corpus.name,
+        ]
+        atheris.Setup(arguments, one_input, custom_mutator=change)
+        atheris.Fuzz()
+
+    def _try(self, target: Target, data: bytes) -> None:
+        self.inputs += 1
+        error = failure_of(target.check, data)
+        if error is None:
+            return
+        kind = _kind_of(error)
+        if kind in self.finds:
+            return
+        data = _shrink(target.check, data, kind)
+        file = self._directory / f"{self._name}-{hashlib.sha256(data).hexdigest()[:12]}"
+        file.write_bytes(data)
+        self.finds[kind] = file
+        print(f"\nFOUND {kind}\n{failure_of(target.check, data)}", flush=True)
+        print(f"replay with: python -m fuzz {self._name} --replay {file}", flush=True)
+
+    def _finish(self) -> int:
+        print(f"{self._name}: {self.inputs} inputs, {len(self.finds)} kinds of finds", flush=True)
+        for kind, file in self.finds.items():
+            print(f"  {file}: {kind}", flush=True)
+        return 1 if self.finds else 0
+
+
+def write_seeds(target: Target, directory: Path) -> None:
+    """Write the target's seed corpus, a file each."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for data in target.seeds():
+        (directory / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+
+
+def _kind_of(error: Exception) -> str:
+    """Tell kinds of finds apart by the law that does not hold, or what was raised where."""
+    if isinstance(error, AssertionError):
+        return str(error).partition("\n")[0].partition(":")[0][:100]
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else f" at {trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}"
+    return type(error).__name__ + where
+
+
+def _shrink(check: Callable[[bytes], None], data: bytes, kind: str) -> bytes:
+    """Leave out octets as long as the same kind of find remains."""
+    end = time.monotonic() + _SHRINKING_SECONDS
+    size = max(1, len(data) // 2)
+    while size:
+        start = 0
+        while start < len(data) and time.monotonic() < end:
+            shorter = data[:start] + data[start + size :]
+            error = failure_of(check, shorter)
+            if error is not None and _kind_of(error) == kind:
+                data = shorter
+            else:
+                start += size
+        size //= 2
+    return data

@@ -1,0 +1,301 @@
+"""Shutdown in phases, on one budget of time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+import runtime
+
+from .client import GET, OK, connected, hello, make_server, until
+
+pytestmark = pytest.mark.usefixtures("backend")
+ON_ASYNCIO = pytest.mark.parametrize("backend", ["asyncio", "uvloop"], indirect=True)
+
+
+@asynccontextmanager
+async def serving(app: Any, **settings: Any) -> AsyncIterator[runtime.Server]:
+    """Serve in a task; the block ends when the server has."""
+
+    async def serve(*, task_status: Any) -> None:
+        await server.serve(task_status=task_status)
+
+    server = make_server(app, **settings)
+    async with anyio.create_task_group() as group:
+        await group.start(serve)
+        yield server
+
+
+class Slow:
+    """Answers half, waits to be released, and answers the rest."""
+
+    def __init__(self) -> None:
+        self.running = anyio.Event()
+        self.release = anyio.Event()
+        self.outcome = "unknown"
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            self.running.set()
+            await self.release.wait()
+            await hello(scope, receive, send)
+            self.outcome = "answered"
+        except BaseException:
+            self.outcome = "cancelled"
+            raise
+
+
+async def test_an_idle_connection_is_closed_at_once() -> None:
+    async with serving(hello) as server, connected(server) as fresh, connected(server) as used:
+        await used.send(GET)
+        await used.response()
+        server.shut_down()
+        assert await used.rest() == b""
+        assert await fresh.rest() == b""
+
+
+async def test_a_request_that_is_open_is_answered_with_notice() -> None:
+    app = Slow()
+    async with serving(app) as server, connected(server) as client:
+        await client.send(GET)
+        await app.running.wait()
+        server.shut_down()
+        app.release.set()
+        response = await client.response()
+        assert response.body == b"hello"
+        assert response.fields["connection"] == "close"
+        assert await client.rest() == b""
+
+
+async def test_a_request_whose_head_has_begun_is_answered() -> None:
+    async with serving(hello) as server, connected(server) as client:
+        await client.send(GET[:10])
+        async with connected(server) as other:  # By the time of its answer, the first octets have been read.
+            await other.send(GET)
+            await other.response()
+        server.shut_down()
+        await client.send(GET[10:])
+        response = await client.response()
+        assert (response.body, response.fields["connection"]) == (b"hello", "close")
+
+
+async def test_nothing_is_accepted_any_more() -> None:
+    app = Slow()
+    async with serving(app) as server, connected(server) as client:
+        address = server.addresses[0]
+        await client.send(GET)
+        await app.running.wait()
+        server.shut_down()
+        refused = False
+        while not refused:
+            try:
+                async with await anyio.connect_tcp(*address) as stream:
+                    await stream.receive()
+            except OSError:
+                refused = True
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                await anyio.lowlevel.checkpoint()
+        assert app.outcome == "unknown"
+        app.release.set()
+        assert (await client.response()).status == 200
+
+
+async def test_a_pipelined_request_is_not_opened_any_more() -> None:
+    opened = []
+    app = Slow()
+
+    async def count(scope: Any, receive: Any, send: Any) -> None:
+        opened.append(scope["path"])
+        await app(scope, receive, send)
+
+    async with serving(count) as server, connected(server) as client:
+        await client.send(GET * 2)
+        await app.running.wait()
+        server.shut_down()
+        app.release.set()
+        assert (await client.response()).fields["connection"] == "close"
+        assert await client.rest() == b""
+    assert opened == ["/"]
+
+
+async def test_a_stream_is_completed_before_the_server_ends() -> None:
+    running, release = anyio.Event(), anyio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(OK)
+        await send({"type": "http.response.body", "body": b"before", "more_body": True})
+        running.set()
+        await release.wait()
+        await send({"type": "http.response.body", "body": b"after"})
+
+    async with serving(app) as server, connected(server) as client:
+        await client.send(GET)
+        await running.wait()
+        server.shut_down()
+        release.set()
+        assert (await client.response()).body == b"beforeafter"
+        assert await client.rest() == b""
+
+
+async def test_work_after_a_response_is_waited_for() -> None:
+    done = anyio.Event()
+    release = anyio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await hello(scope, receive, send)
+        await release.wait()
+        done.set()
+
+    async with serving(app) as server, connected(server) as client:
+        await client.send(GET)
+        assert (await client.response()).body == b"hello"
+        server.shut_down()
+        assert await client.rest() == b""
+        release.set()
+    assert done.is_set()
+
+
+async def test_what_is_still_open_is_cut_off_at_the_deadline() -> None:
+    app = Slow()
+    async with serving(app, timeout_graceful_shutdown=0.1) as server, connected(server) as client:
+        await client.send(GET)
+        await app.running.wait()
+        server.shut_down()
+        await client.rest()
+    assert app.outcome == "cancelled"
+
+
+async def test_no_time_to_finish_means_cut_off_at_once() -> None:
+    app = Slow()
+    async with serving(app, timeout_graceful_shutdown=0) as server, connected(server) as client:
+        await client.send(GET)
+        await app.running.wait()
+        server.shut_down()
+        await client.rest()
+    assert app.outcome == "cancelled"
+
+
+async def test_work_after_a_response_is_cut_off_at_the_deadline() -> None:
+    outcome = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await hello(scope, receive, send)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            outcome.append("cut off")
+
+    async with serving(app, timeout_graceful_shutdown=0.1) as server, connected(server) as client:
+        await client.send(GET)
+        await client.response()
+        server.shut_down()
+    assert outcome == ["cut off"]
+
+
+async def test_a_client_that_does_not_read_is_cut_off_at_the_deadline() -> None:
+    blocked = anyio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(OK)
+        blocked.set()
+        while True:
+            await send({"type": "http.response.body", "body": b"x" * 1_000_000, "more_body": True})
+
+    async with serving(app, timeout_graceful_shutdown=0.1) as server, connected(server) as client:
+        await client.send(GET)
+        await blocked.wait()
+        server.shut_down()
+
+
+async def test_a_client_that_stays_connected_is_not_waited_for() -> None:
+    """It has got its answer and never ends its side."""
+    app = Slow()
+    async with serving(app, timeout_linger=0.05) as server, connected(server) as client:
+        await client.send(GET)
+        await app.running.wait()
+        server.shut_down()
+        app.release.set()
+        await client.rest()
+        with anyio.fail_after(5):
+            await until(lambda: app.outcome == "answered")
+
+
+async def test_an_app_that_is_cancelled_before_its_head_answers_500() -> None:
+    """Its client is told, if the server was told to stop at once."""
+    app = Slow()
+    async with serving(app) as server, connected(server) as client:
+        await client.send(GET)
+        await app.running.wait()
+        server.shut_down()
+        server.shut_down()
+        assert (await client.response()).status == 500
+    assert app.outcome == "cancelled"
+
+
+@ON_ASYNCIO
+async def test_an_app_that_swallows_a_cancellation_does_not_hang_the_server() -> None:
+    swallowed, running, release = 0, anyio.Event(), anyio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal swallowed
+        running.set()
+        while not release.is_set():
+            try:
+                await release.wait()
+            except BaseException:  # noqa: BLE001 - that is what such an application does.
+                swallowed += 1
+
+    begun = anyio.current_time()
+    async with serving(app, timeout_graceful_shutdown=0.05) as server, connected(server) as client:
+        await client.send(GET)
+        await running.wait()
+        server.shut_down()
+    assert swallowed > 0
+    assert anyio.current_time() - begun < 8
+    release.set()
+
+
+STUBBORN = """
+import asyncio, sys, runtime
+
+async def app(scope, receive, send):
+    print("running", flush=True)
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+
+if __name__ == "__main__":
+    runtime.run(app, port=0, lifespan="off", loop=sys.argv[1], timeout_graceful_shutdown=0.05)
+"""
+
+
+@ON_ASYNCIO
+async def test_a_process_ends_though_an_app_swallows_every_cancellation(backend: Any) -> None:
+    command = [sys.executable, "-c", STUBBORN, backend.name]
+    with subprocess.Popen(  # noqa: ASYNC220 - it is in a hurry.
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        try:
+            line = ""
+            while "Listening on" not in line:
+                line = await anyio.to_thread.run_sync(process.stderr.readline)
+            port = int(line.rpartition(":")[2])
+            async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+                await stream.send(GET)
+                await anyio.to_thread.run_sync(process.stdout.readline)
+                process.terminate()
+                with anyio.fail_after(9):
+                    await until(lambda: process.poll() is not None)
+        finally:
+            process.kill()

@@ -1,0 +1,738 @@
+"""One HTTP/1 connection: what is kept open, what is closed, and what the server answers of itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sansio import ClientDisconnected, DefaultFields, Message, PeerError, Settings
+from tests.messages import body, early_hint, start, trailers
+from tests.pair import Fields, Pair, respond
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+OLD = b"GET / HTTP/1.0\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+DISCONNECT: Message = {"type": "http.disconnect"}
+
+readers = pytest.mark.parametrize("reader", ["fast", "h11"])
+
+
+# Which connections persist.
+
+
+@readers
+def test_a_connection_serves_one_request_after_the_other(reader: Any) -> None:
+    """RFC 9112 §9.3: "HTTP/1.1 defaults to the use of persistent connections"."""
+    pair = Pair(respond(b"hi"), Settings(http1_reader=reader))
+    for number in range(1, 4):
+        pair.request()
+        assert [response.body for response in pair.responses] == [b"hi"] * number
+        assert pair.responses[-1].values(b"connection") == []
+    assert not pair.eof_received
+
+
+@readers
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Connection: close\r\n",
+        b"connection: CLOSE\r\n",
+        b"Connection: foo, Close ,bar\r\n",
+        b"Connection: keep-alive\r\nConnection: close\r\n",
+        b"Connection: keep-alive, close\r\n",
+    ],
+)
+def test_a_request_with_close_is_the_last(reader: Any, fields: bytes) -> None:
+    """RFC 9112 §9.6: "MUST NOT process any further requests received on that connection"."""
+    pair = Pair(respond(b"hi"), Settings(http1_reader=reader))
+    pair.send(b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n" + GET)
+    assert len(pair.calls) == 1
+    assert pair.response.values(b"connection") == [b"close"]
+    assert (pair.response.body, pair.eof_received) == (b"hi", True)
+    pair.send(GET)
+    assert len(pair.calls) == 1
+
+
+@pytest.mark.parametrize("fields", [b"Connection: keep-alive\r\n", b"Connection: closed, un-close\r\n"])
+def test_a_connection_field_without_close_ends_nothing(fields: bytes) -> None:
+    pair = Pair(respond())
+    pair.send(b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n" + GET)
+    assert len(pair.responses) == 2
+
+
+@pytest.mark.parametrize("fields", [b"", b"Connection: keep-alive\r\n"])
+@pytest.mark.parametrize("given", [[], [(b"content-length", b"2")]])
+def test_http_1_0_gets_one_response_without_chunks(fields: bytes, given: Fields) -> None:
+    """RFC 9112 §6.1: "A server MUST NOT send a response containing Transfer-Encoding" to it."""
+    pair = Pair()
+    pair.send(b"GET / HTTP/1.0\r\n" + fields + b"\r\n")
+    assert pair.call.scope["http_version"] == "1.0"
+    assert pair.call.scope["extensions"] == {}
+    pair.call.send(start(headers=given))
+    pair.call.send(body(b"h", more=True))
+    assert not pair.response.complete
+    pair.call.send(body(b"i"))
+    assert pair.response.fields == [*given, (b"connection", b"close")]
+    assert (pair.response.body, pair.response.complete, pair.eof_received) == (b"hi", True, True)
+
+
+def test_the_application_may_ask_for_the_end() -> None:
+    pair = Pair(respond(b"hi", fields=[(b"Connection", b"x, Close")]))
+    pair.send(GET + GET)
+    assert pair.response.values(b"connection") == [b"close"]
+    assert pair.eof_received
+
+
+def test_the_last_request_that_is_allowed_is_answered_with_notice() -> None:
+    pair = Pair(respond(b"hi"), Settings(limit_requests_per_connection=2))
+    pair.send(GET * 4)
+    assert [response.values(b"connection") for response in pair.responses] == [[], [b"close"]]
+    assert (len(pair.calls), pair.eof_received) == (2, True)
+
+
+# The server's own fields.
+
+
+def test_date_and_server_stand_once_in_each_response() -> None:
+    """RFC 9110 §6.6.1: "An origin server with a clock MUST generate a Date header field"."""
+    defaults = DefaultFields(b"tricorn", [(b"x-frame", b"deny")])
+    defaults.set_date(b"Sun, 06 Nov 1994 08:49:37 GMT")
+    pair = Pair(settings=Settings(default_fields=defaults))
+    pair.request()
+    pair.calls[0].respond(b"a")
+    defaults.set_date(b"Sun, 06 Nov 1994 08:49:38 GMT")
+    pair.request()
+    pair.calls[1].respond(b"b", fields=[(b"Date", b"mine"), (b"SERVER", b"me too")])
+    pair.request()
+    pair.calls[2].respond(b"c", fields=[(b"date", b"mine")])
+    pair.request()
+    pair.calls[3].respond(b"d", fields=[(b"server", b"me")])
+    defaults.set_date(None)
+    pair.request()
+    pair.calls[4].finish(ValueError())
+    dates = [response.values(b"date") for response in pair.responses]
+    assert dates[0] == [b"Sun, 06 Nov 1994 08:49:37 GMT"]
+    assert dates[1:] == [[b"mine"], [b"mine"], [b"Sun, 06 Nov 1994 08:49:38 GMT"], []]
+    servers = [response.values(b"server") for response in pair.responses]
+    assert servers == [[b"tricorn"], [b"me too"], [b"tricorn"], [b"me"], [b"tricorn"]]
+    assert [response.values(b"x-frame") for response in pair.responses] == [[b"deny"]] * 5
+
+
+@pytest.mark.parametrize(("status", "reason"), [(200, b"OK"), (299, b"Unknown"), (413, b"Content Too Large")])
+def test_a_status_line_has_a_reason(status: int, reason: bytes) -> None:
+    """RFC 9112 §4: "A server MUST send the space that separates the status-code from the reason-phrase"."""
+    pair = Pair(respond(status=status))
+    pair.request()
+    assert pair.output.startswith(b"HTTP/1.1 %d %b\r\n" % (status, reason))
+
+
+# What the server answers of itself.
+
+SMALL = Settings(limit_request_head=200, limit_request_fields=5, limit_request_body=10)
+REFUSED = {
+    "malformed": (b"GET  / HTTP/1.1\r\n", 400, b"Bad Request"),
+    "tls": (b"\x16\x03\x01\x02\x00", 400, b"Bad Request"),
+    "no-host": (b"GET / HTTP/1.1\r\n\r\n", 400, b"Bad Request"),
+    "bad-host": (b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, b"Bad Request"),
+    "both-framings": (CHUNKED[:-2] + b"Content-Length: 1\r\n\r\n", 400, b"Bad Request"),
+    "bare-lf": (b"GET / HTTP/1.1\n", 400, b"Bad Request"),
+    "too-long-a-target": (b"GET /" + b"a" * 300, 414, b"URI Too Long"),
+    "too-long-a-head": (b"GET / HTTP/1.1\r\nX: " + b"a" * 300, 431, b"Request Header Fields Too Large"),
+    "too-many-fields": (b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 6, 431, b"Request Header Fields Too Large"),
+    "too-much-content": (POST % 11, 413, b"Content Too Large"),
+    "expectation": (GET[:-2] + b"Expect: the-worst\r\n\r\n", 417, b"Expectation Failed"),
+    "coding": (GET[:-2] + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501, b"Not Implemented"),
+    "connect": (b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 501, b"Not Implemented"),
+    "lower-case": (b"get / HTTP/1.1\r\nHost: a\r\n\r\n", 501, b"Not Implemented"),
+    "version": (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505, b"HTTP Version Not Supported"),
+    "preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, b"HTTP Version Not Supported"),
+}
+
+
+@pytest.mark.parametrize(("data", "status", "reason"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("bytewise", [False, True])
+@pytest.mark.parametrize(
+    "before", [b"", GET, GET + b"\r\n"], ids=["first", "second", "second-after-empty-line"]
+)
+def test_a_refused_request_is_answered_once_and_ends_the_connection(
+    data: bytes, status: int, reason: bytes, bytewise: bool, before: bytes
+) -> None:
+    """RFC 9110 §15.5, §15.6; RFC 9112 §2.2, §6.3, §9.6."""
+    defaults = DefaultFields()
+    defaults.set_date(b"Sun, 06 Nov 1994 08:49:37 GMT")
+    settings = Settings(
+        limit_request_head=200, limit_request_fields=5, limit_request_body=10, default_fields=defaults
+    )
+    pair = Pair(respond(b"hi"), settings)
+    pair.send(before + data, cuts=range(500) if bytewise else ())
+    response = pair.responses[-1]
+    assert (response.status, response.reason, response.complete) == (status, reason, True)
+    assert response.values(b"connection") == [b"close"]
+    assert response.values(b"content-length") == [b"%d" % len(response.body)]
+    assert response.values(b"date") == [b"Sun, 06 Nov 1994 08:49:37 GMT"]
+    assert response.values(b"content-type") == [b"text/plain; charset=utf-8"]
+    assert len(pair.responses) == 1 + bool(before)
+    assert len(pair.calls) == bool(before)
+    assert pair.connection.error is not None
+    assert pair.connection.error.status == status
+    assert pair.eof_received
+    output = pair.output
+    pair.send(GET)
+    pair.eof()
+    assert (pair.output, len(pair.calls), pair.closed) == (output, bool(before), True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HEAD / HTTP/1.1\r\n\r\n",
+        b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n",
+        b"HEAD / HTTP/1.1\r\nHost: a\r\nX:\x00\r\n\r\n",
+        b"HEAD /" + b"a" * 300,
+        b"\r\nHEAD / HTTP/2.0\r\n",
+    ],
+)
+@readers
+def test_a_refusal_of_head_has_no_content(data: bytes, reader: Any) -> None:
+    """RFC 9110 §9.3.2: "the server MUST NOT send content in the response" to HEAD."""
+    pair = Pair(settings=Settings(http1_reader=reader, limit_request_head=200, limit_request_body=10))
+    pair.refused_method = "HEAD"
+    pair.send(data)
+    assert pair.response.status >= 400
+    assert int(pair.response.values(b"content-length")[0]) > 0
+    assert pair.output.endswith(b"\r\n\r\n")
+
+
+def test_a_reason_holds_nothing_that_came_from_the_peer() -> None:
+    pair = Pair()
+    pair.send(b"GET /<script> HTTP/1.1\r\nHost: a\r\nEvil\x1b[31m\r\n\r\n")
+    assert pair.response.body == b"Bad Request: field line without a colon\n"
+    assert pair.connection.error == PeerError(400, "field line without a colon")
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [(b"5\r\n12345\r\n6\r\n123456\r\n", 413), (b"5\r\n12345\r\n5\r\n678901", 400), (b"x\r\n", 400)],
+    ids=["too-much", "no-crlf", "no-size"],
+)
+@pytest.mark.parametrize("messages", [[], [start(204)], [early_hint(b"</a>"), start()]])
+def test_bad_content_is_answered_while_no_response_has_begun(
+    data: bytes, status: int, messages: list[Message]
+) -> None:
+    pair = Pair(settings=SMALL)
+    pair.send(CHUNKED)
+    for message in messages:
+        pair.call.send(message)
+    pair.send(data)
+    assert (pair.response.status, pair.response.complete, pair.eof_received) == (status, True, True)
+    assert pair.call.receive() == DISCONNECT
+    with pytest.raises(ClientDisconnected):
+        pair.call.send(body(b"x"))
+    pair.call.finish(ClientDisconnected())
+    assert len(pair.responses) == 1
+    statistics = pair.call.exchange.statistics(pair.now)
+    assert (statistics.status, statistics.complete) == (status, False)
+
+
+@pytest.mark.parametrize("data", [b"b\r\n12345678901\r\n", b"x\r\n"], ids=["too-much", "no-size"])
+@pytest.mark.parametrize("ended", [False, True])
+def test_bad_content_cuts_a_response_that_has_begun(data: bytes, ended: bool) -> None:
+    """RFC 9112 §8: the client sees that the response is incomplete, and no second status line."""
+    pair = Pair(settings=SMALL)
+    pair.send(CHUNKED)
+    pair.call.send(start(trailers=ended))
+    pair.call.send(body(b"part", more=not ended))
+    pair.send(data)
+    assert (pair.response.status, pair.response.body, pair.response.complete) == (200, b"part", False)
+    assert pair.eof_received
+    assert pair.connection.error is not None
+    assert pair.connection.error.status is None
+    with pytest.raises(ClientDisconnected):
+        pair.call.send(trailers() if ended else body(b"x"))
+
+
+def test_content_up_to_the_limit_is_taken() -> None:
+    pair = Pair(settings=SMALL)
+    pair.send(POST % 10 + b"1234567890" + CHUNKED + b"a\r\n1234567890\r\n0\r\n\r\n")
+    for number in range(2):
+        assert pair.calls[number].receive() == {
+            "type": "http.request",
+            "body": b"1234567890",
+            "more_body": False,
+        }
+        pair.calls[number].respond()
+    assert [response.status for response in pair.responses] == [200, 200]
+
+
+@pytest.mark.parametrize("upgrade", [b"h2c", b"websocket", b"unknown/1, h2c"])
+def test_an_upgrade_to_what_is_not_served_is_ignored(upgrade: bytes) -> None:
+    """RFC 9110 §7.8: a server MAY ignore it; RFC 9113 has dropped h2c. The content is not lost."""
+    pair = Pair()
+    fields = b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\nUpgrade: " + upgrade
+    pair.send((POST % 3)[:-2] + fields + b"\r\n\r\nabc" + GET)
+    assert pair.calls[0].receive() == {"type": "http.request", "body": b"abc", "more_body": False}
+    pair.calls[0].respond(b"hi")
+    assert len(pair.calls) == 2
+    pair.calls[1].respond(b"ho")
+    assert [response.status for response in pair.responses] == [200, 200]
+
+
+# Framing.
+
+
+@pytest.mark.parametrize("accepts", [False, True])
+@readers
+def test_trailers_stand_behind_the_last_chunk(accepts: bool, reader: Any) -> None:
+    """RFC 9110 §6.5.1: only for a client that has said that it wants them."""
+    pair = Pair(settings=Settings(http1_reader=reader))
+    pair.request(fields=[(b"TE", b"trailers")] if accepts else [])
+    pair.call.send(start(trailers=True))
+    pair.call.send(body(b"content"))
+    pair.call.send(trailers([(b"x-a", b"1")]))
+    assert pair.output.endswith(b"\r\n0\r\nx-a: 1\r\n\r\n" if accepts else b"\r\n0\r\n\r\n")
+    assert pair.response.trailers == ([(b"x-a", b"1")] if accepts else [])
+    pair.request()
+    assert len(pair.calls) == 2
+
+
+@pytest.mark.parametrize("request_line", [b"GET / HTTP/1.1", b"GET / HTTP/1.0"])
+def test_interim_responses_and_trailers_are_for_http_1_1(request_line: bytes) -> None:
+    """RFC 9110 §15.2: "a server MUST NOT send a 1xx response to an HTTP/1.0 client"."""
+    pair = Pair()
+    pair.send(request_line + b"\r\nHost: a\r\nTE: trailers\r\n\r\n")
+    pair.call.send(early_hint(b"</a>"))
+    pair.call.send(start(trailers=True))
+    pair.call.send(body(b"content"))
+    pair.call.send(trailers([(b"x-a", b"1")]))
+    current = request_line.endswith(b"1")
+    assert len(pair.response.interim) == current
+    assert len(pair.response.trailers) == current
+    assert (pair.response.body, pair.response.complete) == (b"content", True)
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+def test_a_response_without_content_needs_no_framing(method: str, status: int) -> None:
+    pair = Pair(respond(status=status))
+    pair.request(method)
+    assert pair.response.fields == []
+    pair.request()
+    assert len(pair.responses) == 2
+
+
+def test_a_response_in_parts_is_chunked_to_its_end() -> None:
+    """RFC 9112 §7.1."""
+    pair = Pair()
+    pair.request()
+    pair.call.send(start(headers=[(b"x-a", b"b")]))
+    pair.call.send(body(b"0123456789abcdef", more=True))
+    pair.call.send(body(b"z"))
+    assert pair.output.endswith(b"\r\n\r\n10\r\n0123456789abcdef\r\n1\r\nz\r\n0\r\n\r\n")
+    assert list(pair.call.exchange.statistics(pair.now).response_fields) == [(b"x-a", b"b")]
+
+
+@pytest.mark.parametrize("fields", [[], [(b"content-length", b"9")]])
+def test_an_application_that_stops_leaves_a_visible_cut(fields: Fields) -> None:
+    """RFC 9112 §8: neither the last chunk nor the whole length."""
+    pair = Pair()
+    pair.send(GET + GET)
+    pair.call.send(start(headers=fields))
+    pair.call.send(body(b"part", more=True))
+    pair.call.finish(ValueError())
+    assert (pair.response.body, pair.response.complete, pair.eof_received) == (b"part", False, True)
+    assert len(pair.calls) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_an_application_that_fails_becomes_a_500(method: str) -> None:
+    pair = Pair()
+    pair.request(method)
+    pair.send(GET)
+    pair.call.send(start(trailers=True))
+    pair.call.finish(ValueError())
+    assert (pair.response.status, pair.response.values(b"connection")) == (500, [b"close"])
+    assert pair.response.body == (b"" if method == "HEAD" else b"Internal Server Error\n")
+    assert (len(pair.calls), pair.eof_received) == (1, True)
+
+
+# Content.
+
+
+def test_a_client_that_waits_for_a_100_gets_it_when_the_application_asks() -> None:
+    """RFC 9110 §10.1.1."""
+    pair = Pair()
+    pair.send((POST % 2)[:-2] + b"Expect: 100-continue\r\n\r\n")
+    assert pair.output == b""
+    assert pair.call.receive() is None
+    assert pair.interim == [(100, [])]
+    assert pair.call.receive() is None
+    pair.send(b"ab")
+    assert pair.call.receive() == {"type": "http.request", "body": b"ab", "more_body": False}
+    pair.call.respond(b"hi")
+    assert pair.output.count(b"100 Continue") == 1
+    assert not pair.eof_received
+
+
+def test_an_application_that_waits_for_the_clients_departure_waits_without_a_deadline() -> None:
+    pair = Pair()
+    pair.request()
+    assert pair.call.receive() is not None
+    assert pair.call.receive() is None
+    assert pair.connection.deadline == float("inf")
+    pair.lose()
+    assert pair.call.receive() == DISCONNECT
+
+
+@readers
+@pytest.mark.parametrize(
+    "content", [POST % 3 + b"abc", CHUNKED + b"3\r\nabc\r\n0\r\n\r\n"], ids=["length", "chunks"]
+)
+def test_content_that_came_with_its_request_never_becomes_another_request(
+    content: bytes, reader: Any
+) -> None:
+    pair = Pair(respond(b"hi"), Settings(http1_reader=reader))
+    pair.send(content + GET)
+    assert [call.scope["method"] for call in pair.calls] == ["POST", "GET"]
+
+
+@readers
+def test_content_within_the_bound_is_read_away(reader: Any) -> None:
+    """RFC 9112 §9.3: "a server MUST read the entire request message body or close the connection"."""
+    pair = Pair(respond(b"hi"), Settings(http1_reader=reader, limit_discard=len(GET)))
+    pair.send(POST % len(GET) + GET[:3])
+    assert pair.response.values(b"connection") == []
+    pair.send(GET[3:10])
+    pair.send(GET[10:] + GET)
+    assert [call.scope["method"] for call in pair.calls] == ["POST", "GET"]
+
+
+@pytest.mark.parametrize("head", [POST % (len(GET) + 1), CHUNKED], ids=["length", "chunked"])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_content_beyond_the_bound_ends_the_connection(head: bytes, parts: int) -> None:
+    pair = Pair(settings=Settings(limit_discard=len(GET)))
+    pair.send(head)
+    pair.call.send(start())
+    for number in range(parts):
+        pair.call.send(body(b"hi", more=number < parts - 1))
+    assert pair.response.values(b"connection") == ([b"close"] if parts == 1 else [])
+    assert (pair.response.complete, pair.eof_received) == (True, True)
+    pair.send(GET + GET)
+    assert len(pair.calls) == 1
+
+
+# Buffers.
+
+
+def test_reading_stops_while_the_application_does_not_take_the_content() -> None:
+    pair = Pair(settings=Settings(limit_read_buffer=10))
+    pair.send(POST % 30 + b"a" * 9)
+    assert pair.connection.wants_read
+    pair.send(b"b" * 6)
+    assert not pair.connection.wants_read
+    pair.send(b"c" * 15)
+    assert pair.unread == 15
+    assert pair.call.receive() == {"type": "http.request", "body": b"a" * 9 + b"b" * 6, "more_body": True}
+    assert pair.unread == 0
+    assert pair.call.receive() == {"type": "http.request", "body": b"c" * 15, "more_body": False}
+
+
+def test_a_full_write_buffer_stops_the_application_until_the_bytes_are_taken() -> None:
+    pair = Pair(settings=Settings(limit_write_buffer=100))
+    pair.request()
+    call = pair.call
+    pair.stall()
+    call.send(start())
+    call.send(body(b"a" * 20, more=True))
+    assert call.exchange.can_send
+    call.send(body(b"b" * 100, more=True))
+    assert not call.exchange.can_send
+    call.send(body(b"c", more=True))
+    named = call.named
+    pair.resume()
+    assert (call.exchange.can_send, call.named) == (True, named + 1)
+    call.send(body())
+    assert pair.response.body == b"a" * 20 + b"b" * 100 + b"c"
+
+
+@pytest.mark.parametrize("end", [False, True])
+def test_a_full_write_buffer_keeps_the_next_request_waiting(end: bool) -> None:
+    pair = Pair(settings=Settings(limit_write_buffer=100))
+    pair.stall()
+    pair.send(GET + GET)
+    pair.call.respond(b"a" * 100)
+    assert len(pair.calls) == 1
+    if end:
+        pair.shut_down()
+    pair.resume()
+    assert pair.response.body == b"a" * 100
+    pair.run_until(pair.now)
+    assert (len(pair.calls), pair.eof_received) == ((1, True) if end else (2, False))
+
+
+# Ends.
+
+
+def test_an_end_in_the_middle_of_a_head_is_answered() -> None:
+    """RFC 9112 §8: "a server that receives an incomplete request message [...] MAY send an error response"."""
+    pair = Pair()
+    pair.send(GET[:-1])
+    pair.eof()
+    assert (pair.response.status, pair.closed) == (400, True)
+    assert pair.calls == []
+
+
+@pytest.mark.parametrize("data", [b"", b"\r\n", GET, GET + b"\r\n"])
+def test_an_end_between_requests_closes_in_silence(data: bytes) -> None:
+    pair = Pair(respond())
+    pair.send(data)
+    pair.eof()
+    assert (len(pair.responses), pair.closed, pair.connection.error) == (len(data) > 2, True, None)
+
+
+def test_an_end_in_the_middle_of_content_is_a_bad_request() -> None:
+    """RFC 9112 §6.3: "the recipient MUST consider the message to be incomplete and close the connection"."""
+    pair = Pair()
+    pair.send(POST % 5 + b"abc")
+    pair.eof()
+    assert pair.call.receive() == DISCONNECT
+    assert (pair.response.status, pair.closed) == (400, True)
+
+
+def test_an_end_after_the_request_still_lets_the_response_out() -> None:
+    """RFC 9112 §9.6: a half-closed client may wait for its response."""
+    pair = Pair()
+    pair.send(GET)
+    pair.eof()
+    assert pair.call.receive() is not None
+    assert pair.call.receive() == DISCONNECT
+    assert not pair.closed
+    pair.call.respond(b"hi")
+    assert (pair.response.body, pair.response.complete, pair.closed) == (b"hi", True, True)
+    assert pair.response.values(b"connection") == [b"close"]
+
+
+def test_requests_that_came_before_the_end_are_all_answered() -> None:
+    pair = Pair()
+    pair.send(GET + POST % 2 + b"ab" + GET)
+    pair.eof()
+    for number in range(3):
+        pair.calls[number].respond(b"%d" % number)
+    assert [response.body for response in pair.responses] == [b"0", b"1", b"2"]
+    assert pair.closed
+
+
+def test_an_end_may_come_although_reading_had_stopped() -> None:
+    pair = Pair()
+    pair.send(GET + GET + b"GET")
+    pair.connection.receive_eof(pair.now)
+    pair.settle()
+    pair.calls[0].respond(b"a")
+    pair.calls[1].respond(b"b")
+    assert [response.status for response in pair.responses] == [200, 200, 400]
+    assert pair.closed
+
+
+def test_a_lost_connection_ends_everything_at_once() -> None:
+    pair = Pair()
+    pair.send(GET)
+    pair.lose()
+    assert pair.call.exchange.disconnected
+    with pytest.raises(ClientDisconnected):
+        pair.call.send(start())
+    pair.call.finish()
+    assert (pair.output, pair.closed, pair.advance()) == (b"", True, False)
+
+
+def test_after_the_last_response_the_peer_has_time_to_read_it() -> None:
+    """RFC 9112 §9.6: "the server [...] performs a half-close by closing only the write side"."""
+    pair = Pair(respond(b"hi"), Settings(limit_discard=10, timeout_linger=2.0))
+    pair.send(b"GET / HTTP/1.0\r\n\r\n")
+    assert (pair.eof_received, pair.closed) == (True, False)
+    pair.send(b"x" * 10)
+    assert not pair.closed
+    at = pair.now
+    pair.run_until_closed()
+    assert pair.now == at + 2.0
+    pair = Pair(respond(b"hi"), Settings(limit_discard=10))
+    pair.send(b"GET / HTTP/1.0\r\n\r\n")
+    pair.send(b"x" * 11)
+    assert pair.closed
+
+
+# Time.
+
+
+def test_each_state_has_its_time() -> None:
+    settings = Settings(
+        timeout_request_head=3, timeout_request_body=5, timeout_keep_alive=7, timeout_discard=11
+    )
+    pair = Pair(settings=settings, now=0.0)
+    assert pair.connection.deadline == 3
+    pair.send(POST % 5)
+    assert pair.connection.deadline == float("inf")
+    assert pair.call.receive() is None
+    assert pair.connection.deadline == 5
+    pair.call.respond()
+    assert pair.connection.deadline == 11
+    pair.send(b"12345")
+    assert pair.connection.deadline == 7
+    pair.run_until(6.0)
+    pair.send(b"GET")
+    assert pair.connection.deadline == 9.0
+    pair.run_until_closed()
+    assert [response.status for response in pair.responses] == [200, 408]
+
+
+@pytest.mark.parametrize("begin", [b"", b"\r\n", GET, GET + b"\r\n"])
+def test_silence_before_a_request_is_answered_with_silence(begin: bytes) -> None:
+    pair = Pair(respond())
+    pair.send(begin)
+    pair.run_until_closed()
+    assert (len(pair.responses), pair.connection.error) == (len(begin) > 2, None)
+
+
+def test_silence_within_content_that_is_waited_for_is_a_timeout() -> None:
+    pair = Pair()
+    pair.send(POST % 5 + b"ab")
+    assert pair.call.receive() is not None
+    assert pair.call.receive() is None
+    pair.run_until_closed()
+    assert pair.response.status == 408
+    assert pair.call.receive() == DISCONNECT
+
+
+def test_content_that_nobody_wants_is_not_waited_for_long() -> None:
+    pair = Pair(respond(b"hi"), Settings(timeout_discard=4.0, timeout_linger=2.0))
+    at = pair.now
+    pair.send(POST % 5 + b"ab")
+    pair.run_until_closed()
+    assert (pair.response.body, pair.now) == (b"hi", at + 6)
+
+
+# Shutdown.
+
+
+@pytest.mark.parametrize("begin", [b"", b"\r\n", GET])
+def test_an_idle_connection_is_closed_at_shutdown(begin: bytes) -> None:
+    pair = Pair(respond())
+    pair.send(begin)
+    pair.shut_down()
+    pair.shut_down()
+    assert pair.closed
+
+
+@pytest.mark.parametrize("cut", [1, len(GET) - 1, len(GET)])
+def test_a_request_that_has_begun_is_answered_with_notice_at_shutdown(cut: int) -> None:
+    pair = Pair()
+    pair.send(GET[:cut])
+    pair.shut_down()
+    pair.send(GET[cut:] + GET)
+    pair.call.respond(b"hi")
+    assert pair.response.values(b"connection") == [b"close"]
+    assert (pair.response.body, pair.eof_received) == (b"hi", True)
+
+
+def test_content_is_no_longer_read_away_at_shutdown() -> None:
+    pair = Pair(respond(b"hi"))
+    pair.send(POST % 5)
+    pair.shut_down()
+    assert (pair.response.body, pair.eof_received) == (b"hi", True)
+
+
+def test_what_takes_too_long_is_cut_off_at_shutdown() -> None:
+    pair = Pair(settings=Settings(timeout_graceful_shutdown=30.0))
+    pair.send(POST % 5)
+    pair.call.send(start())
+    pair.call.send(body(b"part", more=True))
+    at = pair.now
+    pair.shut_down()
+    pair.run_until(at + 20)
+    pair.shut_down()
+    pair.run_until_closed()
+    assert pair.now == at + 30
+    assert (pair.response.complete, pair.call.exchange.disconnected) == (False, True)
+
+
+@pytest.mark.parametrize("data", [b"GET", POST % 5, b"bad\r\n"])
+def test_a_timer_that_fires_late_finds_a_closed_connection_closed(data: bytes) -> None:
+    pair = Pair(settings=Settings(timeout_graceful_shutdown=1.0))
+    pair.send(data)
+    for call in pair.calls:
+        call.receive()
+    output = pair.output
+    pair.shut_down()
+    pair.connection.handle_timeout(pair.now + 1000)
+    pair.settle()
+    assert (pair.closed, pair.output) == (True, output)
+
+
+@pytest.mark.parametrize("end", [False, True])
+def test_a_peer_that_takes_nothing_cannot_delay_the_end_of_a_shutdown(end: bool) -> None:
+    pair = Pair(settings=Settings(timeout_graceful_shutdown=30.0))
+    pair.send(GET)
+    at = pair.now
+    pair.shut_down()
+    pair.stall()
+    pair.call.respond(b"hi")
+    if end:
+        pair.eof()
+    pair.run_until_closed()
+    assert pair.now == at + 30
+
+
+def test_the_peer_has_its_time_to_read_from_when_the_response_was_taken() -> None:
+    pair = Pair(respond(b"hi"), Settings(timeout_linger=2.0))
+    pair.stall()
+    pair.send(OLD)
+    pair.run_until(pair.now + 20)
+    assert not pair.connection.closed
+    pair.resume()
+    at = pair.now
+    assert (pair.response.body, pair.eof_received, pair.closed) == (b"hi", True, False)
+    pair.run_until_closed()
+    assert at + 2 <= pair.now <= at + 4
+
+
+# Work after the response.
+
+
+def test_the_next_request_is_served_while_an_application_goes_on() -> None:
+    pair = Pair()
+    for number in range(17):
+        pair.request()
+        pair.calls[number].send(start())
+        pair.calls[number].send(body())
+    assert len(pair.responses) == 17
+    pair.send(GET)
+    pair.send(GET)
+    assert len(pair.calls) == 17
+    pair.calls[3].finish()
+    assert len(pair.calls) == 18
+    pair.calls[17].respond()
+    assert len(pair.responses) == 18
+    for number in range(3):
+        pair.calls[number].finish()
+    assert len(pair.calls) == 19
+
+
+@pytest.mark.parametrize("data", [b"", GET], ids=["idle", "with-a-request"])
+@pytest.mark.parametrize("end", ["shut_down", "eof"])
+def test_a_connection_that_waits_for_its_applications_ends_like_an_idle_one(data: bytes, end: str) -> None:
+    pair = Pair()
+    for number in range(17):
+        pair.request()
+        pair.calls[number].send(start())
+        pair.calls[number].send(body())
+    pair.send(data)
+    if end == "shut_down":
+        pair.shut_down()
+        assert pair.eof_received
+    else:
+        pair.connection.receive_eof(pair.now)
+        pair.settle()
+    pair.calls[0].finish()
+    if end == "eof" and data:
+        pair.calls[17].respond()
+    assert len(pair.calls) == 17 + (end == "eof" and bool(data))
+    assert pair.closed or end == "shut_down"

@@ -1,0 +1,203 @@
+"""The laws of `fuzz.machine`, held by hypothesis: whatever happens to a connection, in any order."""
+
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from fuzz.generate import mutate, pipeline
+from fuzz.machine import Machine
+from fuzz.messages import MESSAGES
+from fuzz.script import mutate_script, read_script, write_script
+from fuzz.seeds import http1_seeds
+from fuzz.targets import TARGETS
+from fuzz.world import (
+    SETTINGS,
+    AppFinish,
+    AppFlush,
+    AppReceive,
+    AppSend,
+    Eof,
+    Lost,
+    Operation,
+    Oversleep,
+    Receive,
+    ShutDown,
+    Take,
+    Timeout,
+    ToDeadline,
+    Wait,
+)
+
+T = TypeVar("T")
+
+# The same examples each time: a campaign is for new ones.
+BUDGET: Final = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    print_blob=False,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+class Drawn:
+    """A `fuzz.generate.Chooser` whose choices hypothesis makes, and can make smaller."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self._draw = draw
+
+    def choice(self, values: Sequence[T], /) -> T:
+        return self._draw(st.sampled_from(values))
+
+    def randint(self, low: int, high: int, /) -> int:
+        return self._draw(st.integers(low, high))
+
+
+@st.composite
+def pipelines(draw: st.DrawFn) -> bytes:
+    return pipeline(Drawn(draw))
+
+
+@st.composite
+def mutants(draw: st.DrawFn) -> bytes:
+    return mutate(pipeline(Drawn(draw)), Drawn(draw))
+
+
+CUTS: Final = st.sampled_from((0, 0, 0, 1, 2, 17))
+WHICH: Final = st.sampled_from((0, 0, 0, 0, 1, 2))
+LEGAL: Final = [name for name in MESSAGES if not name.startswith(("bad", "unknown"))]
+STARTS: Final = [name for name in LEGAL if name.startswith("start")]
+BODIES: Final = [name for name in LEGAL if name.startswith("body")]
+
+
+class AnyConnection(RuleBasedStateMachine):
+    """Peer, application, embedder and clock do what they like."""
+
+    machine: Machine
+
+    @initialize(number=st.integers(0, len(SETTINGS) - 1))
+    def accept(self, number: int) -> None:
+        self.machine = Machine(SETTINGS[number])
+
+    def teardown(self) -> None:
+        if hasattr(self, "machine"):
+            self.machine.do(Take())
+            self.machine.check_whole()
+
+    @property
+    def calls(self) -> int:
+        return len(self.machine.calls)
+
+    # The peer.
+
+    @rule(data=pipelines(), cut=CUTS)
+    def requests_come(self, data: bytes, cut: int) -> None:
+        self.machine.do(Receive(data, cut))
+
+    @rule(data=mutants(), cut=CUTS)
+    def nearly_requests_come(self, data: bytes, cut: int) -> None:
+        self.machine.do(Receive(data, cut))
+
+    @rule(data=pipelines(), share=st.floats(0, 1), cut=CUTS)
+    def a_part_comes(self, data: bytes, share: float, cut: int) -> None:
+        self.machine.do(Receive(data[: int(len(data) * share)], cut))
+
+    @rule(data=st.binary(max_size=40))
+    def octets_come(self, data: bytes) -> None:
+        self.machine.do(Receive(data))
+
+    @rule(gone=st.sampled_from((Eof(), Eof(), Lost())))
+    def the_peer_goes(self, gone: Operation) -> None:
+        self.machine.do(gone)
+
+    # The embedder and its clock.
+
+    @rule()
+    def octets_are_taken(self) -> None:
+        self.machine.do(Take())
+
+    @rule(
+        operation=st.sampled_from(
+            (Wait(0.25), Wait(3.0), Wait(100_000.0), ToDeadline(), Oversleep(40.0), Timeout())
+        )
+    )
+    def time_passes(self, operation: Operation) -> None:
+        self.machine.do(operation)
+
+    @rule()
+    def the_server_shuts_down(self) -> None:
+        self.machine.do(ShutDown())
+
+    # The applications.
+
+    @precondition(lambda self: self.calls)
+    @rule(which=WHICH)
+    def an_application_receives(self, which: int) -> None:
+        self.machine.do(AppReceive(which))
+
+    @precondition(lambda self: self.calls)
+    @rule(name=st.sampled_from(LEGAL), which=WHICH)
+    def an_application_sends(self, name: str, which: int) -> None:
+        self.machine.do(AppSend(name, which))
+
+    @precondition(lambda self: self.calls)
+    @rule(name=st.sampled_from(list(MESSAGES)), which=WHICH)
+    def an_application_sends_anything(self, name: str, which: int) -> None:
+        self.machine.do(AppSend(name, which))
+
+    @precondition(lambda self: self.calls)
+    @rule(start=st.sampled_from(STARTS), body=st.sampled_from(BODIES))
+    def an_application_responds(self, start: str, body: str) -> None:
+        self.machine.do(AppSend(start))
+        self.machine.do(AppSend(body))
+
+    @precondition(lambda self: self.calls)
+    @rule(which=WHICH)
+    def an_application_takes_a_while(self, which: int) -> None:
+        self.machine.do(AppFlush(which))
+
+    @precondition(lambda self: self.calls)
+    @rule(which=WHICH, failed=st.booleans())
+    def an_application_finishes(self, which: int, failed: bool) -> None:
+        self.machine.do(AppFinish(which, failed))
+
+
+TestAnyConnection = AnyConnection.TestCase
+TestAnyConnection.settings = settings(BUDGET, max_examples=100, stateful_step_count=24)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_law_holds_for_the_seeds(target: str) -> None:
+    for data in TARGETS[target].seeds():
+        TARGETS[target].check(data)
+
+
+@settings(BUDGET, max_examples=100)
+@given(
+    number=st.integers(0, len(SETTINGS) - 1),
+    stream=st.one_of(pipelines(), mutants(), st.binary(max_size=100)),
+)
+def test_requests_mean_the_same_in_every_cut_and_to_every_reader(number: int, stream: bytes) -> None:
+    """RFC 9112 §2.2: "A recipient MUST parse an HTTP message as a sequence of octets"."""
+    TARGETS["gate"].check(bytes([number]) + stream)
+
+
+@settings(BUDGET, max_examples=100)
+@given(number=st.integers(0, len(SETTINGS) - 1), head=mutants())
+def test_a_scope_is_sound_whatever_the_head(number: int, head: bytes) -> None:
+    TARGETS["scope"].check(bytes([number]) + head)
+
+
+@st.composite
+def scripts(draw: st.DrawFn) -> bytes:
+    return mutate_script(draw(st.sampled_from(http1_seeds())), Drawn(draw))
+
+
+@settings(BUDGET, max_examples=50)
+@given(script=scripts())
+def test_a_script_stands_for_the_operations_it_was_written_from(script: bytes) -> None:
+    assert write_script(*read_script(script)) == script
