@@ -133,7 +133,8 @@ def _check_against_h11(stream: bytes, seen: _Seen) -> None:
     """Whatever was accepted, h11 accepts with the same result; and what was written, a client can read."""
     expected = iter(read_requests(stream))
     for scope, content, complete in seen.requests:
-        request = next(expected)
+        request = next(expected, None)
+        assert request is not None, "a request that is not on the wire"
         check_scope(
             {**scope, "client": ("a", 1), "server": ("a", 1), "state": {}}, request, scope["root_path"]
         )

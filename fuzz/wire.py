@@ -115,6 +115,7 @@ class ResponseReader:
             elif isinstance(event, h11.Response):
                 response.status = event.status_code
                 response.fields = list(event.headers)
+                _check_line_ends(response)
             elif isinstance(event, h11.Data):
                 response.content += event.data
             elif isinstance(event, h11.EndOfMessage):
@@ -123,6 +124,17 @@ class ResponseReader:
                 return
             else:
                 return
+
+
+def _check_line_ends(response: ReadResponse) -> None:
+    """Heads end their lines with CRLF and nothing else; h11 would take LF. RFC 9112 §2.2."""
+    start = 0
+    for _ in range(len(response.interim) + 1):
+        end = response.raw.find(b"\r\n\r\n", start)
+        assert end >= 0, f"a head that does not end with CRLF CRLF: {bytes(response.raw)!r}"
+        rest = response.raw[start:end].replace(b"\r\n", b"")
+        assert not {10, 13} & set(rest), f"a bare CR or LF in a head: {bytes(response.raw)!r}"
+        start = end + 4
 
 
 class _Callbacks:

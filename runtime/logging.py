@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from typing import Final, TextIO
 
 __all__ = ["configure"]
@@ -18,6 +19,19 @@ class _StandardHandler(logging.StreamHandler[TextIO]):
         super().__init__(getattr(sys, name))
         self._name_in_sys = name
         self.setFormatter(logging.Formatter(line_format))
+        self._bare = line_format != _FORMAT
+        self._second = -1  # Most lines share theirs with the one before.
+        self._time = ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Make a line."""
+        if self._bare or record.exc_info or record.stack_info:
+            return super().format(record)
+        second = int(record.created)
+        if second != self._second:
+            self._second = second
+            self._time = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+        return f"{self._time},{int(record.msecs):03d} {record.levelname} {record.getMessage()}"
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line."""

@@ -7,15 +7,14 @@ they let through: see `sansio.http` and `sansio.lifespan`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .asgi import Field, Message, Scope
 
 __all__ = ["Exchange", "ExchangeStatistics"]
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeStatistics:
+class ExchangeStatistics(NamedTuple):
     """What an access log and metrics need to know of one exchange."""
 
     kind: str

@@ -26,7 +26,7 @@ import enum
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn, Protocol, TypeAlias
 
-from .asgi import Message, Scope
+from .asgi import Field, Message, Scope
 from .errors import ClientDisconnected, InvalidMessage, UnexpectedMessage
 from .exchange import Exchange, ExchangeStatistics
 from .fields import EncodedFields, FieldEncoder
@@ -217,10 +217,6 @@ class HttpExchange(Exchange):
         """Return what is known of the exchange so far."""
         head = self.head
         transport = self._framing.transport
-        lines = self.fields.lines if self.fields else []
-        response_fields = [self._framing.encoder.decode(line) for line in lines]
-        if self.length is not None:
-            response_fields.append((b"content-length", b"%d" % self.length))
         return ExchangeStatistics(
             kind="http",
             client=transport.client,
@@ -235,8 +231,16 @@ class HttpExchange(Exchange):
             ended=self._ended_at if self.ended else now,
             complete=self.state is ResponseState.COMPLETE,
             fields=head.fields,
-            response_fields=response_fields,
+            response_fields=self._read_response_fields(),
         )
+
+    def _read_response_fields(self) -> list[Field]:
+        fields = (
+            [] if self.fields is None else [self._framing.encoder.decode(line) for line in self.fields.lines]
+        )
+        if self.length is not None:
+            fields.append((b"content-length", b"%d" % self.length))
+        return fields
 
     # The framing's side.
 

@@ -132,7 +132,7 @@ def _read_line(line: bytes) -> tuple[Field, int] | None:
         meaning = _CONTINUE
     elif name == b"connection":
         meaning = _CLOSE if b"close" in list_members(value) else 0
-    elif name == b"te":
+    else:
         meaning = _TRAILERS if accepts_trailers(value) else 0
     _remember(line, field, meaning)
     return field, meaning

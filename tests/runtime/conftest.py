@@ -16,6 +16,8 @@ import anyio
 import pytest
 import trio
 
+_warm: set[str] = set()
+
 _TIMEOUT = 20.0
 """Seconds for one test: a test that hangs fails."""
 
@@ -36,7 +38,9 @@ class Backend:
 
     def run(self, function: Callable[[], Awaitable[object]]) -> None:
         """Run a test, which must end in time, end its tasks and close its descriptors."""
-        self._enter(anyio.lowlevel.checkpoint)  # What a loop opens once and for all is open now.
+        if self.name not in _warm:  # What a loop opens once and for all is open from then on.
+            self._enter(anyio.lowlevel.checkpoint)
+            _warm.add(self.name)
         before = _descriptors()
         self._enter(function)
         gc.collect()

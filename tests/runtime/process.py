@@ -68,7 +68,7 @@ def started(program: str, options: dict[str, object]) -> Iterator[Process]:
     """Start a program that defines ``app``, and serve it with these options."""
     text = f"{program}\nimport runtime\nruntime.run(app, **{ {'port': 0, **options}!r})\n"
     popen = subprocess.Popen(
-        [sys.executable, "-X", "dev", "-u", "-c", text],
+        [sys.executable, "-W", "always", "-u", "-c", text],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

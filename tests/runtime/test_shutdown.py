@@ -33,6 +33,12 @@ async def serving(app: Any, **settings: Any) -> AsyncIterator[runtime.Server]:
         yield server
 
 
+async def begin(server: runtime.Server, caplog: pytest.LogCaptureFixture) -> None:
+    """Ask for shutdown, and wait until it has begun."""
+    server.shut_down()
+    await until(lambda: "Shutting down" in caplog.text)
+
+
 class Slow:
     """Answers half, waits to be released, and answers the rest."""
 
@@ -61,12 +67,12 @@ async def test_an_idle_connection_is_closed_at_once() -> None:
         assert await fresh.rest() == b""
 
 
-async def test_a_request_that_is_open_is_answered_with_notice() -> None:
+async def test_a_request_that_is_open_is_answered_with_notice(caplog: pytest.LogCaptureFixture) -> None:
     app = Slow()
     async with serving(app) as server, connected(server) as client:
         await client.send(GET)
         await app.running.wait()
-        server.shut_down()
+        await begin(server, caplog)
         app.release.set()
         response = await client.response()
         assert response.body == b"hello"
@@ -74,13 +80,13 @@ async def test_a_request_that_is_open_is_answered_with_notice() -> None:
         assert await client.rest() == b""
 
 
-async def test_a_request_whose_head_has_begun_is_answered() -> None:
+async def test_a_request_whose_head_has_begun_is_answered(caplog: pytest.LogCaptureFixture) -> None:
     async with serving(hello) as server, connected(server) as client:
         await client.send(GET[:10])
         async with connected(server) as other:  # By the time of its answer, the first octets have been read.
             await other.send(GET)
             await other.response()
-        server.shut_down()
+        await begin(server, caplog)
         await client.send(GET[10:])
         response = await client.response()
         assert (response.body, response.fields["connection"]) == (b"hello", "close")
@@ -107,7 +113,7 @@ async def test_nothing_is_accepted_any_more() -> None:
         assert (await client.response()).status == 200
 
 
-async def test_a_pipelined_request_is_not_opened_any_more() -> None:
+async def test_a_pipelined_request_is_not_opened_any_more(caplog: pytest.LogCaptureFixture) -> None:
     opened = []
     app = Slow()
 
@@ -118,14 +124,14 @@ async def test_a_pipelined_request_is_not_opened_any_more() -> None:
     async with serving(count) as server, connected(server) as client:
         await client.send(GET * 2)
         await app.running.wait()
-        server.shut_down()
+        await begin(server, caplog)
         app.release.set()
         assert (await client.response()).fields["connection"] == "close"
         assert await client.rest() == b""
     assert opened == ["/"]
 
 
-async def test_a_stream_is_completed_before_the_server_ends() -> None:
+async def test_a_stream_is_completed_before_the_server_ends(caplog: pytest.LogCaptureFixture) -> None:
     running, release = anyio.Event(), anyio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -138,13 +144,13 @@ async def test_a_stream_is_completed_before_the_server_ends() -> None:
     async with serving(app) as server, connected(server) as client:
         await client.send(GET)
         await running.wait()
-        server.shut_down()
+        await begin(server, caplog)
         release.set()
         assert (await client.response()).body == b"beforeafter"
         assert await client.rest() == b""
 
 
-async def test_work_after_a_response_is_waited_for() -> None:
+async def test_work_after_a_response_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     done = anyio.Event()
     release = anyio.Event()
 
@@ -156,7 +162,7 @@ async def test_work_after_a_response_is_waited_for() -> None:
     async with serving(app) as server, connected(server) as client:
         await client.send(GET)
         assert (await client.response()).body == b"hello"
-        server.shut_down()
+        await begin(server, caplog)
         assert await client.rest() == b""
         release.set()
     assert done.is_set()
@@ -214,13 +220,13 @@ async def test_a_client_that_does_not_read_is_cut_off_at_the_deadline() -> None:
         server.shut_down()
 
 
-async def test_a_client_that_stays_connected_is_not_waited_for() -> None:
+async def test_a_client_that_stays_connected_is_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     """It has got its answer and never ends its side."""
     app = Slow()
     async with serving(app, timeout_linger=0.05) as server, connected(server) as client:
         await client.send(GET)
         await app.running.wait()
-        server.shut_down()
+        await begin(server, caplog)
         app.release.set()
         await client.rest()
         with anyio.fail_after(5):

@@ -105,8 +105,9 @@ async def app(scope, receive, send):
 
 
 def test_an_app_that_exits_stops_the_server(backend: Backend) -> None:
+    options = {**backend.options, "timeout_graceful_shutdown": 0.2}
     with (
-        started(APP, {**backend.options}) as process,
+        started(APP, options) as process,
         process.connect() as sibling,
         process.connect() as client,
     ):

@@ -1,0 +1,180 @@
+"""The judges of `fuzz` notice what they are there for, and a campaign keeps what it finds."""
+
+import runpy
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from fuzz.__main__ import main
+from fuzz.campaign import TARGET_NAMES, Campaign, load_targets, replay, write_seeds
+from fuzz.generate import mutate
+from fuzz.machine import Machine, Violation
+from fuzz.scopes import check_scope
+from fuzz.targets import Target
+from fuzz.wire import ResponseReader, read_requests
+from fuzz.world import SETTINGS, AppSend, Eof, Operation, Receive, Take, World
+
+EXAMPLE: Final = Path(__file__).parents[1] / "docs/examples/fuzz_app.py"
+OK: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+@pytest.mark.parametrize(
+    ("method", "wire"),
+    [
+        ("GET", b"HTTP/1.1 200\n\n"),
+        ("GET", b"HTTP/1.1 200 OK\r\nx: a\x00b\r\ncontent-length: 0\r\n\r\n"),
+        ("GET", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhelloX\r\n0\r\n\r\n"),
+        ("GET", OK + OK),
+        ("HEAD", OK),
+        ("GET", b"HTTP/1.1 204 No Content\r\n\r\nok"),
+        ("GET", b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\nmore"),
+    ],
+    ids=["line feed", "nul", "chunk", "two responses", "content of head", "content of 204", "after the end"],
+)
+def test_the_reader_refuses_what_no_client_can_read(method: str, wire: bytes) -> None:
+    def method_of(index: int) -> str:
+        assert index == 0, "more responses than requests"
+        return method
+
+    reader = ResponseReader(method_of)
+    with pytest.raises(AssertionError):
+        reader.receive_data(wire)
+
+
+@pytest.mark.parametrize("cut", [1, 1000])
+def test_the_reader_reads_one_response_after_the_other(cut: int) -> None:
+    chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx: y\r\n\r\n"
+    wire = OK + b"HTTP/1.1 100 Continue\r\n\r\n" + chunked
+    reader = ResponseReader(lambda _: "GET")
+    for start in range(0, len(wire), cut):
+        reader.receive_data(wire[start : start + cut])
+    assert [(bytes(r.content), r.complete) for r in reader.responses] == [(b"ok", True), (b"ok", True)]
+    assert reader.responses[1].interim == [(100, [])]
+    assert reader.responses[1].trailers == [(b"x", b"y")]
+    assert reader.at_rest
+
+
+def test_the_reader_sees_that_a_response_was_cut_off() -> None:
+    reader = ResponseReader(lambda _: "GET")
+    reader.receive_data(OK[:-1])
+    reader.receive_eof()
+    assert not reader.responses[0].complete
+
+
+def test_requests_are_read_up_to_where_they_are_complete() -> None:
+    chunked = (
+        b"POST /c HTTP/1.1\r\nTE: x\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nok\r\n0\r\nX: y\r\n\r\n"
+    )
+    length = b"\r\nPOST /l HTTP/1.1\r\nContent-Length: 3\r\n\r\nab"
+    first, second = read_requests(chunked + length)
+    assert (first.target, first.content, first.end, first.extensions) == (b"/c", b"ok", len(chunked), 4)
+    assert (second.target, second.content, second.end) == (b"/l", b"ab", None)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("method", "get"),
+        ("path", "/b"),
+        ("raw_path", b"/%"),
+        ("query_string", b"q=\xff"),
+        ("http_version", "2"),
+        ("headers", [(b"Host", b"a")]),
+        ("headers", [(b"host", b"a\x0b")]),
+        ("headers", [(b"host", b"a"), (b"host", b"a")]),
+        ("headers", [[b"host", b"a"]]),
+        ("client", None),
+        ("extensions", {}),
+    ],
+)
+def test_a_wrong_scope_is_noticed(key: str, value: object) -> None:
+    world = World(SETTINGS[0])
+    world.do(Receive(b"GET /a?q HTTP/1.1\r\nHost: a\r\n\r\n"))
+    scope, request = world.calls[0].scope, world.requests[0]
+    check_scope(scope, request, "")
+    with pytest.raises(AssertionError):
+        check_scope({**scope, key: value}, request, "")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [b"HTTP/1.1 200 OK\r\n\r\n", b"x-taint: 1", b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhullo"],
+    ids=["nobody asked", "taint", "other content"],
+)
+def test_a_machine_notices_octets_that_the_application_did_not_send(wrong: bytes) -> None:
+    """The connection is right, so that what it hears of the application has to be wrong."""
+    machine = Machine(SETTINGS[0])
+    machine.do(Receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
+    machine.connection.write(wrong)
+    with pytest.raises(Violation, match="Receive"):
+        machine.do(Take())
+
+
+def test_a_violation_tells_what_led_to_it() -> None:
+    operations: list[Operation] = [Receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), AppSend("start"), Eof()]
+    machine = Machine(SETTINGS[1])
+    for operation in operations:
+        machine.do(operation)
+    machine.connection.closed = True
+    with pytest.raises(Violation) as caught:
+        machine.do(Take())
+    for operation in operations:
+        assert repr(operation) in str(caught.value)
+    assert "SETTINGS[1]" in str(caught.value)
+
+
+def _dislikes_zero(data: bytes) -> None:
+    assert b"\x00" not in data, "a zero: it is disliked"
+
+
+def test_a_campaign_makes_its_find_small_and_keeps_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = Target(_dislikes_zero, lambda: [b"seed", b"with\x00zero"], mutate, "for the test")
+    campaign = Campaign("mine", 0.2, finds=tmp_path)
+    assert campaign.attack(target, plain=True) == 1
+    (file,) = tmp_path.iterdir()
+    assert file.read_bytes() == b"\x00"
+    assert campaign.finds == {"a zero": file}
+    told = capsys.readouterr().out
+    assert "plain random mutation" in told
+    assert f"python -m fuzz mine --replay {file}" in told
+    assert replay(_dislikes_zero, file) == 1
+    assert "a zero: it is disliked" in capsys.readouterr().out
+
+
+def test_a_campaign_that_finds_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = Target(lambda data: None, lambda: [b"seed"], mutate, "for the test")
+    assert Campaign("mine", 0.05, finds=tmp_path).attack(target, plain=True) == 0
+    assert "0 kinds of finds" in capsys.readouterr().out
+
+
+def test_the_command_lists_its_targets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(TARGET_NAMES)
+
+
+def test_the_command_knows_its_targets_only(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["htpp1", "1"])
+    assert "no target 'htpp1'" in capsys.readouterr().err
+
+
+def test_the_command_replays_one_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "find").write_bytes(load_targets()["gate"].seeds()[0])
+    assert main(["gate", "--replay", str(tmp_path / "find")]) == 0
+    assert "every law holds" in capsys.readouterr().out
+
+
+def test_the_example_of_the_documentation_serves_its_seeds() -> None:
+    example = runpy.run_path(str(EXAMPLE))
+    for data in example["seeds"]():
+        example["check"](data)
+
+
+@pytest.mark.parametrize("name", TARGET_NAMES)
+def test_seeds_are_the_same_each_time(name: str, tmp_path: Path) -> None:
+    target = load_targets()[name]
+    write_seeds(target, tmp_path)
+    assert sorted(file.read_bytes() for file in tmp_path.iterdir()) == sorted(set(target.seeds()))
