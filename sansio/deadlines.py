@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import enum
 import math
-from typing import Final
 
 __all__ = ["Deadline", "Deadlines"]
 
@@ -29,44 +28,41 @@ class Deadline(enum.IntEnum):
     """After `shut_down`: whatever is still open is cut off."""
 
 
-_NEVER: Final = (math.inf,) * len(Deadline)
-
-
 class Deadlines:
     """The table of a connection's deadlines. All times are seconds on the embedder's one monotonic clock."""
 
     __slots__ = ("_at", "deadline")
 
     def __init__(self) -> None:
-        self._at = list(_NEVER)
+        self._at: dict[Deadline, float] = {}
         self.deadline = math.inf
         """The earliest of all; `math.inf` when nothing is pending."""
 
     def set_deadline(self, name: Deadline, at: float) -> None:
         """Set one, or move it."""
         self._at[name] = at
-        self.deadline = min(self._at)
+        self.deadline = at if len(self._at) == 1 else min(self._at.values())
 
     def get_deadline(self, name: Deadline) -> float:
         """Return one; `math.inf` if it is not set."""
-        return self._at[name]
+        return self._at.get(name, math.inf)
 
     def stop_deadline(self, name: Deadline) -> None:
         """Forget one. It need not have been set."""
-        self._at[name] = math.inf
-        self.deadline = min(self._at)
+        self._at.pop(name, None)
+        self.deadline = min(self._at.values()) if self._at else math.inf
 
     def stop_deadlines(self) -> None:
         """Forget all."""
-        self._at[:] = _NEVER
+        self._at.clear()
         self.deadline = math.inf
 
     def take_expired(self, now: float) -> list[Deadline]:
         """Stop and return those whose time has come, earliest first."""
         if now < self.deadline:
             return []
-        expired = sorted((at, name) for name in Deadline if (at := self._at[name]) <= now)
+        expired = sorted((at, name) for name, at in self._at.items() if at <= now)
         for _, name in expired:
-            self._at[name] = math.inf
-        self.deadline = min(self._at)
+            del self._at[name]
+        self.deadline = min(self._at.values(), default=math.inf)
         return [name for _, name in expired]

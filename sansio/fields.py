@@ -169,7 +169,16 @@ class FieldEncoder:
             if line is not None:
                 append(line)
             elif type(item) is tuple and len(item) == 2 and item[0] == b"content-length":
-                _interpret_content_length(item[1], result)  # Nearly every response has one.
+                value = item[1]  # Nearly every response has one.
+                if (
+                    result.content_length is None
+                    and type(value) is bytes
+                    and value.isdigit()
+                    and len(value) < _MAX_CONTENT_LENGTH_DIGITS
+                ):
+                    result.content_length = int(value)
+                else:
+                    _interpret_content_length(value, result)
             else:
                 self._add(item, result)
         return result

@@ -95,44 +95,49 @@ class RequestHead:
 class ScopeBuilder:
     """Builds the scopes of one connection's requests."""
 
-    __slots__ = ("_client", "_root_path", "_scheme", "_server", "_state")
+    __slots__ = ("_root_path", "_state", "_template")
 
     def __init__(self, transport: TransportInfo, settings: Settings, state: Mapping[str, Any] | None) -> None:
         """Take what all requests of a connection share. `state` is the lifespan's namespace, if there is one."""
-        self._client = transport.client
-        self._server = transport.server
-        self._scheme = "https" if transport.secure else "http"
         self._root_path = settings.root_path
         self._state = state
+        self._template: Scope = {
+            "type": "http",
+            "asgi": None,
+            "http_version": "1.1",
+            "server": transport.server,
+            "client": transport.client,
+            "scheme": "https" if transport.secure else "http",
+            "method": "",
+            "root_path": settings.root_path,
+            "path": "",
+            "raw_path": b"",
+            "query_string": b"",
+            "headers": None,
+            "extensions": None,
+        }
 
     def build(self, head: RequestHead) -> Scope:
         """Build a scope. Nothing mutable in it is shared with another one, but for what is inside ``state``."""
+        scope = self._template.copy()
         raw_path, _, query_string = head.target.partition(b"?")
         if b"%" in raw_path:
             # One decoding pass, and bytes that are not UTF-8 become U+FFFD.
-            path = self._root_path + unquote_to_bytes(raw_path).decode("utf-8", "replace")
+            scope["path"] = self._root_path + unquote_to_bytes(raw_path).decode("utf-8", "replace")
         elif raw_path == b"*":
-            path = "*"
+            scope["path"] = "*"
         else:
-            path = self._root_path + raw_path.decode("ascii")
-        scope: Scope = {
-            "type": "http",
-            "asgi": {"version": ASGI_VERSION, "spec_version": HTTP_SPEC_VERSION},
-            "http_version": head.version,
-            "server": self._server,
-            "client": self._client,
-            "scheme": self._scheme,
-            "method": head.method,
-            "root_path": self._root_path,
-            "path": path,
-            "raw_path": raw_path,
-            "query_string": query_string,
-            "headers": head.fields.copy(),
-            # Trailers and interim responses exist since HTTP/1.1.
-            "extensions": {}
-            if head.version == "1.0"
-            else {"http.response.early_hint": {}, "http.response.trailers": {}},
-        }
+            scope["path"] = self._root_path + raw_path.decode("ascii")
+        scope["raw_path"] = raw_path
+        scope["query_string"] = query_string
+        scope["asgi"] = {"version": ASGI_VERSION, "spec_version": HTTP_SPEC_VERSION}
+        scope["method"] = head.method
+        scope["headers"] = head.fields.copy()
+        if head.version == "1.1":
+            scope["extensions"] = {"http.response.early_hint": {}, "http.response.trailers": {}}
+        else:  # Trailers and interim responses exist since HTTP/1.1.
+            scope["http_version"] = head.version
+            scope["extensions"] = {}
         if self._state is not None:
             scope["state"] = dict(self._state)
         return scope

@@ -87,14 +87,17 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, int], Non
         ("send", errno.EPIPE),
         ("send", errno.ECONNRESET),
         ("send", errno.ENOBUFS),
+        ("setsockopt", errno.EINVAL),
         ("getpeername", errno.ENOTCONN),
         ("shutdown", errno.ENOTCONN),
     ],
     ids=lambda value: errno.errorcode[value] if isinstance(value, int) else str(value),
 )
 async def test_a_system_call_that_fails_concerns_one_connection(
-    faulty: Callable[[str, int], None], method: str, number: int
+    backend: Backend, faulty: Callable[[str, int], None], method: str, number: int
 ) -> None:
+    if method == "setsockopt" and backend.name == "asyncio":
+        pytest.skip("asyncio itself sets TCP_NODELAY, and forgets to close the socket when that fails")
     finished = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -378,7 +381,7 @@ def test_a_server_without_descriptors_serves_again_when_there_are_some(backend: 
             sibling.sendall(GET)
             assert b"hello" in sibling.recv(1000)
             with ExitStack() as stack:
-                for _ in range(120):
+                for _ in range(200):
                     stack.enter_context(closing(process.connect()))
                 before = cpu()
                 threading.Event().wait(1.5)  # What it costs to have nothing is a matter of time.
