@@ -20,6 +20,10 @@ from .driver import HOLD, Service, logger, run_app, transport_info
 
 __all__ = ["AsyncioListener"]
 
+# asyncio accepts as often as its "backlog" says whenever it accepts, and, where descriptors have run out, complains as
+# often once a second. The queue's real length is set behind its back.
+_ACCEPTS: Final = 16
+
 _EAGER: Final = sys.version_info >= (3, 12)
 
 
@@ -287,8 +291,9 @@ class AsyncioDriver(asyncio.Protocol):
 class AsyncioListener:
     """Accepts connections on sockets, and owns their drivers and the tasks of their exchanges."""
 
-    def __init__(self, service: Service, sockets: list[socket.socket]) -> None:
+    def __init__(self, service: Service, sockets: list[socket.socket], backlog: int) -> None:
         self.service = service
+        self._backlog = backlog
         self.drivers: set[AsyncioDriver] = set()
         self.stopping = False
         self.loop = asyncio.get_running_loop()
@@ -303,9 +308,10 @@ class AsyncioListener:
         for sock in self._sockets:
             make = partial(AsyncioDriver, self)
             if sock.family == getattr(socket, "AF_UNIX", None):
-                server = await self.loop.create_unix_server(make, sock=sock)
+                server = await self.loop.create_unix_server(make, sock=sock, backlog=_ACCEPTS)
             else:
-                server = await self.loop.create_server(make, sock=sock)
+                server = await self.loop.create_server(make, sock=sock, backlog=_ACCEPTS)
+            sock.listen(self._backlog)
             self._servers.append(server)
         task_status.started()
         await self.loop.create_future()

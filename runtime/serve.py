@@ -215,7 +215,7 @@ class Server:
             return
         if self._config.date_header:
             group.start_soon(_keep_date, service)
-        listener = _make_listener(service, sockets)
+        listener = _make_listener(service, sockets, self._config.backlog)
         await group.start(_run_listener, listener)
         self.addresses[:] = [_address(sock) for sock in sockets]
         try:
@@ -341,7 +341,7 @@ def _make_service(app: ASGIApp, config: Config) -> Service:
     )
 
 
-def _make_listener(service: Service, sockets: list[socket.socket]) -> _Listener:
+def _make_listener(service: Service, sockets: list[socket.socket], backlog: int) -> _Listener:
     """Import the driver of the backend that runs, and of no other."""
     if sniffio.current_async_library() == "trio":
         from .trio_driver import TrioListener
@@ -349,7 +349,7 @@ def _make_listener(service: Service, sockets: list[socket.socket]) -> _Listener:
         return TrioListener(service, sockets)
     from .asyncio_driver import AsyncioListener
 
-    return AsyncioListener(service, sockets)
+    return AsyncioListener(service, sockets, backlog)
 
 
 def _wants_uvloop(config: Config) -> bool:

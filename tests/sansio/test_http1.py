@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import h11
 import pytest
 
-from sansio import ClientDisconnected, DefaultFields, Message, PeerError, Settings
+from sansio import ClientDisconnected, Connection, DefaultFields, Message, PeerError, Settings, TransportInfo
 from tests.messages import body, early_hint, start, trailers
 from tests.pair import Fields, Pair, respond
 
@@ -736,3 +737,23 @@ def test_a_connection_that_waits_for_its_applications_ends_like_an_idle_one(data
         pair.calls[17].respond()
     assert len(pair.calls) == 17 + (end == "eof" and bool(data))
     assert pair.closed or end == "shut_down"
+
+
+@pytest.mark.parametrize(("method", "has_content"), [(b"GET", True), (b"HEAD", False)])
+def test_what_a_stricter_h11_refuses_is_answered(
+    method: bytes, has_content: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate is stricter than h11 as it is; another h11 may see things otherwise."""
+
+    def refuse(_: h11.Connection) -> None:
+        raise h11.RemoteProtocolError("no", error_status_hint=418)
+
+    monkeypatch.setattr(h11.Connection, "next_event", refuse)
+    connection = Connection(TransportInfo(), Settings(), 0.0)
+    connection.receive_data(method + b" http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 0.0)
+    sent = connection.data_to_send()
+    assert sent.startswith(b"HTTP/1.1 418 ")
+    assert sent.endswith(b"\r\n\r\n") is not has_content
+    assert connection.error is not None
+    assert connection.error.status == 418
+    assert connection.take_ready() == []
