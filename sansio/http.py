@@ -23,7 +23,7 @@ Source: ASGI HTTP & WebSocket 2.5, "HTTP"; RFC 9110 §6.4, §8.6, §9.3.2, §15.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final, NoReturn, Protocol, TypeAlias
 
 from .asgi import Field, Message, Scope
@@ -62,7 +62,7 @@ class HttpFraming(Protocol):
     def send_content(self, exchange: HttpExchange, content: bytes, *, ended: bool, now: float) -> None:
         """Send more content."""
 
-    def send_trailers(self, exchange: HttpExchange, lines: Sequence[bytes], now: float) -> None:
+    def send_trailers(self, exchange: HttpExchange, lines: list[bytes], now: float) -> None:
         """Send the trailer section. The response is complete with it."""
 
     def send_early_hint(self, exchange: HttpExchange, line: bytes, now: float) -> None:
@@ -210,7 +210,7 @@ class HttpExchange(Exchange):
             if error is None:
                 self.failure = "the application announced trailers and did not send them"
             self._enter(ResponseState.COMPLETE, now)
-            self._framing.send_trailers(self, (), now)
+            self._framing.send_trailers(self, [], now)
         self._framing.finished(self, now)
 
     def statistics(self, now: float) -> ExchangeStatistics:

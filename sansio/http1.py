@@ -34,17 +34,24 @@ Source: RFC 9112; RFC 9110 §10.1.1, §15.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
-from http import HTTPStatus
-from typing import Any, Final, Protocol
+from collections.abc import Mapping
+from typing import Any, Final
 
 from . import http1_fast, http1_h11
-from .asgi import Field
 from .deadlines import Deadline
 from .errors import PeerError
-from .fields import FieldEncoder
 from .http import HttpExchange, ResponseState
-from .http1_gate import ChunkedGate, HeadGate, LengthGate
+from .http1_gate import ChunkedGate, ContentReader, HeadGate, LengthGate
+from .http1_writer import (
+    CONTINUE,
+    ENCODER,
+    LAST_CHUNK,
+    encode_chunk,
+    encode_early_hint,
+    encode_error,
+    encode_head,
+    encode_trailers,
+)
 from .outbox import Outbox
 from .scope import RequestHead, ScopeBuilder
 from .settings import Settings, TransportInfo
@@ -71,44 +78,6 @@ _LINGERING: Final = Reading.LINGERING
 _CLOSED: Final = Reading.CLOSED
 
 
-class _ContentReader(Protocol):
-    """What reads the content of one request."""
-
-    ended: bool
-    position: int
-    refusal: PeerError | None
-    remaining: int | None
-
-    def receive_data(self, data: bytes, start: int) -> bytes:
-        """Take octets from `start` and return the content among them."""
-
-
-def _encode(name: bytes, value: bytes) -> bytes:
-    return b"%b: %b\r\n" % (name, value)
-
-
-def _decode(line: bytes) -> Field:
-    name, _, value = line[:-2].partition(b": ")
-    return name, value
-
-
-# "A server MUST send the space that separates the status-code from the reason-phrase even when the reason-phrase is
-# absent". RFC 9112 §4. Some clients cannot read an absent one, so there always is one.
-# The registry's own phrases; what Python calls them depends on its version. RFC 9110 §15
-_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus} | {
-    413: "Content Too Large",
-    414: "URI Too Long",
-    416: "Range Not Satisfiable",
-    422: "Unprocessable Content",
-}
-_STATUS_LINES: Final = {
-    status: f"HTTP/1.1 {status} {_PHRASES.get(status, 'Unknown')}\r\n".encode("ascii")
-    for status in range(200, 600)
-}
-
-# Lines are the same for all connections, and so is the cache of those that were checked.
-_ENCODER: Final = FieldEncoder(_encode, _decode)
-
 # Applications that go on working after their response. The next request waits only if there are more than these.
 _MAX_UNFINISHED: Final = 16
 
@@ -126,7 +95,7 @@ class Http1:
     ) -> None:
         self.outbox = outbox
         self.transport = transport
-        self.encoder = _ENCODER
+        self.encoder = ENCODER
         self._settings = settings
         self._defaults = settings.default_fields
         self._fast = settings.http1_reader == "fast"  # The fast reader may try the next head.
@@ -134,7 +103,7 @@ class Http1:
         self._gate = HeadGate(settings)
         self._reading = _HEAD
         self._exchange: HttpExchange | None = None
-        self._reader: _ContentReader | None = None
+        self._reader: ContentReader | None = None
         self._backlog = b""  # Octets that were received and not yet read, from _backlog_start.
         self._backlog_start = 0
         self._requests = 0
@@ -285,7 +254,7 @@ class Http1:
             self._open(head, http1_h11.H11Content(connection, head, self._settings), now)
         return passed
 
-    def _open(self, head: RequestHead, reader: _ContentReader | None, now: float) -> None:
+    def _open(self, head: RequestHead, reader: ContentReader | None, now: float) -> None:
         """Open the exchange of a request whose head has been read."""
         settings = self._settings
         self.outbox.stop_deadline(self._idle_deadline)
@@ -358,33 +327,18 @@ class Http1:
         fields = exchange.fields
         status = exchange.status
         assert fields is not None and status is not None  # noqa: S101, PT018 - the exchange's state says so.
-        defaults = self._defaults
-        parts = [_STATUS_LINES[status]]
-        if fields.date or fields.server:
-            parts += (
-                b"" if fields.date else defaults.date_line,
-                b"" if fields.server else defaults.server_line,
-                defaults.extra_lines,
-            )
-        else:
-            parts.append(defaults.block)
-        parts += fields.lines
-        self._chunked = False
-        if exchange.length is not None:
-            parts.append(b"content-length: %d\r\n" % exchange.length)
-        elif exchange.bodyless:
-            pass
-        elif exchange.head.version == "1.1":
-            self._chunked = True
-            parts.append(b"transfer-encoding: chunked\r\n")
-        else:
-            self._keep_alive = False  # Only the end of the connection tells the end of the content.
-        if fields.close or (self._reading is _CONTENT and self._leaves_too_much(ended=ended)):
+        self._chunked = chunked = (
+            exchange.length is None and not exchange.bodyless and exchange.head.version == "1.1"
+        )
+        if self._keep_alive and (
+            fields.close or (self._reading is _CONTENT and self._leaves_too_much(ended=ended))
+        ):
             self._keep_alive = False
         self._continue_due = False  # An interim response cannot follow a final one.
-        parts.append(b"\r\n" if self._keep_alive else b"connection: close\r\n\r\n")
+        close = not self._keep_alive
+        parts = encode_head(status, fields, self._defaults, exchange.length, chunked=chunked, close=close)
         if content:
-            parts.append(self._frame(content) if self._chunked else content)
+            parts.append(encode_chunk(content) if chunked else content)
         self._write(exchange, b"".join(parts))
         if exchange.state is ResponseState.COMPLETE:
             self._complete(now)
@@ -393,23 +347,22 @@ class Http1:
         """Send more content."""
         complete = ended and exchange.state is ResponseState.COMPLETE
         if content:
-            self._write(exchange, self._frame(content) if self._chunked else content)
+            self._write(exchange, encode_chunk(content) if self._chunked else content)
         if complete:
             if self._chunked:
-                self.outbox.write(b"0\r\n\r\n")
+                self.outbox.write(LAST_CHUNK)
             self._complete(now)
 
-    def send_trailers(self, exchange: HttpExchange, lines: Sequence[bytes], now: float) -> None:
+    def send_trailers(self, exchange: HttpExchange, lines: list[bytes], now: float) -> None:
         """Send the trailer section, if there is one in this coding and the client wants it (RFC 9110 §6.5.1)."""
         if self._chunked:
-            wanted = lines if exchange.head.accepts_trailers else ()
-            self.outbox.write(b"".join([b"0\r\n", *wanted, b"\r\n"]))
+            self.outbox.write(encode_trailers(lines if exchange.head.accepts_trailers else []))
         self._complete(now)
 
     def send_early_hint(self, exchange: HttpExchange, line: bytes, now: float) -> None:  # noqa: ARG002
         """Send a 103 (Early Hints), but not to HTTP/1.0, which knows no interim responses (RFC 9110 §15.2)."""
         if exchange.head.version == "1.1":
-            self._write(exchange, b"HTTP/1.1 103 Early Hints\r\n" + line + b"\r\n")
+            self._write(exchange, encode_early_hint(line))
 
     def send_server_error(self, exchange: HttpExchange, now: float) -> None:
         """Send a 500 in place of a response of which nothing was sent, and end the connection with it."""
@@ -430,7 +383,7 @@ class Http1:
             # "A server that [...] MUST send an immediate interim response [...] if it has not yet": asked for only
             # now, and not at all if the application answers without reading. RFC 9110 §10.1.1
             self._continue_due = False
-            self.outbox.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.outbox.write(CONTINUE)
         self.outbox.set_deadline(Deadline.BODY, now + self._settings.timeout_request_body)
 
     def content_taken(self, exchange: HttpExchange, now: float) -> None:  # noqa: ARG002 - the framing's signature.
@@ -446,9 +399,6 @@ class Http1:
 
     # Writing.
 
-    def _frame(self, content: bytes) -> bytes:
-        return b"%x\r\n%b\r\n" % (len(content), content)
-
     def _write(self, exchange: HttpExchange, data: bytes) -> None:
         outbox = self.outbox
         outbox.write(data)
@@ -461,16 +411,7 @@ class Http1:
         "The HEAD method is identical to GET except that the server MUST NOT send content in the response." RFC 9110
         §9.3.2
         """
-        phrase = _PHRASES[status]
-        content = f"{phrase}: {reason}\n".encode("ascii") if reason else f"{phrase}\n".encode("ascii")
-        head = (
-            b"%b%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-            % (
-                _STATUS_LINES[status],
-                self._defaults.block,
-                len(content),
-            )
-        )
+        head, content = encode_error(status, reason, self._defaults)
         if exchange is not None:
             is_head = exchange.head.method == "HEAD"
             exchange.status = status

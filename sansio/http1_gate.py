@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import enum
 import re
-from typing import Final
+from typing import Final, Protocol
 
 from .asgi import Field
 from .errors import PeerError
@@ -40,7 +40,7 @@ from .fields import (
 from .scope import RequestHead, parse_target
 from .settings import Settings
 
-__all__ = ["ChunkedGate", "HeadGate", "LengthGate", "accepts_trailers", "interpret"]
+__all__ = ["ChunkedGate", "ContentReader", "HeadGate", "LengthGate", "accepts_trailers", "interpret"]
 
 # "a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty line (CRLF)
 # received prior to the request-line". RFC 9112 §2.2
@@ -300,6 +300,18 @@ class HeadGate:
             self.refusal = PeerError(414, f"request line beyond {self._limit} bytes")
         else:
             self.refusal = PeerError(431, f"request head beyond {self._limit} bytes")
+
+
+class ContentReader(Protocol):
+    """What reads the content of one request."""
+
+    ended: bool
+    position: int
+    refusal: PeerError | None
+    remaining: int | None
+
+    def receive_data(self, data: bytes, start: int) -> bytes:
+        """Take octets from `start` and return the content among them."""
 
 
 class LengthGate:

@@ -19,7 +19,7 @@ ROWS: Final = (
     {"exchange"},
     {"outbox"},
     {"http", "websocket", "lifespan"},
-    {"http1_gate", "http2_frames", "field_blocks"},
+    {"http1_gate", "http1_writer", "http2_frames", "field_blocks"},
     {"http1_fast", "http1_h11"},
     {"http1", "http2", "http3"},
     {"connection"},
