@@ -37,6 +37,7 @@ fuzz target seconds="60":
 bench *args:
     {{python}} -m tests.benchmarks "$@"
 
-# Build the documentation; a warning is an error
+# Build the documentation, what is made from the code first; a warning is an error
 docs:
+    {{python}} -m docs.generate
     {{python}} -m sphinx -W -n --keep-going -b html docs docs/_build/html

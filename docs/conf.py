@@ -10,8 +10,11 @@ version = release = importlib.metadata.version("tricorn")
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build"]
 source_suffix = {".md": "markdown"}
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
+
+# A quotation mark in the text is often one that has to be typed.
+smartquotes = False
 
 html_theme = "furo"
 html_title = "tricorn"

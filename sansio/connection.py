@@ -21,7 +21,8 @@ class Connection(Outbox):
 
     Inputs are the methods that take `now`. After each of them, and after each call of `receive`, `send`, `flush` and
     `finish` on one of its exchanges, look at the outputs: take the bytes, take the ready exchanges, and look at
-    `deadline`, `wants_read`, `write_ended` and `closed`, in this order. They change at no other time.
+    `deadline`, `wants_read`, `write_ended` and `closed`, in this order. They change at no other time. Taking bytes
+    may leave a `deadline` that is due already: call `handle_timeout` at once then.
     """
 
     __slots__ = ("_input_ended", "_protocol")
@@ -49,7 +50,10 @@ class Connection(Outbox):
         self._protocol.receive_data(data, now)
 
     def data_to_send(self) -> bytes:
-        """Take all bytes to write, in order. Bytes not taken count against `Exchange.can_send`."""
+        """Take all bytes to write, in order. Bytes not taken count against `Exchange.can_send`.
+
+        A request that waited for room becomes due with this: `deadline` may then be a time that has passed.
+        """
         data = Outbox.data_to_send(self)
         if self._protocol.awaits_room:
             self._protocol.room_made()

@@ -9,9 +9,10 @@ two sides that know little of each other.
 The request's side is a mailbox. Content waits in it as octets, not as messages, so that many small reads become
 one message. Taking a message is what lets the peer send more.
 
-The response's side is the table `_LEGAL`: for each state, the messages that ASGI allows and the method that
-carries each out. What is not in the table raises. Rule 1: whether a message is legal is decided by the table and
-nowhere else. Rule 2: a message is checked whole before anything changes, so that a refused one leaves no trace.
+The response's side is a table, at the end of this file: for each state, the messages that ASGI allows and the
+method that carries each out. What is not in the table raises. Rule 1: whether a message is legal is decided by the
+table and nowhere else. Rule 2: a message is checked whole before anything changes, so that a refused one leaves no
+trace.
 
 The head is held back in state HEAD_HELD until there is something to send with it. An application that fails before
 its first content still becomes a clean 500, early hints can come before the head, and a small response is one
@@ -196,7 +197,9 @@ class HttpExchange(Exchange):
     def finish(self, error: BaseException | None, now: float) -> None:
         """Say that the application has returned or raised. See `Exchange.finish`."""
         state = self.state
-        if state is ResponseState.AWAITING_START or state is ResponseState.HEAD_HELD:
+        if self.ended:
+            pass
+        elif state is ResponseState.AWAITING_START or state is ResponseState.HEAD_HELD:
             if error is None:
                 self.failure = "the application returned without completing a response"
             self._enter(ResponseState.COMPLETE, now)
