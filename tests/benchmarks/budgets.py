@@ -46,8 +46,10 @@ def _against(scenario: str, server: str, limit: float, peer: str) -> Budget:
 def _rows() -> Iterator[Budget]:
     for scenario in ("hello", "browser"):
         yield _against(scenario, "tricorn-uvloop", 0.5, "uvicorn")
+        yield _against(scenario, "tricorn-uvloop", 0.5, "uvicorn-log")
         yield _against(scenario, "tricorn-uvloop", 1.0, "granian")
         yield _against(scenario, "tricorn-trio", 0.85, "uvicorn")
+        yield _against(scenario, "tricorn-trio", 0.85, "uvicorn-log")
         yield _against(scenario, "tricorn-trio", 0.05, "hypercorn-trio")
     for server in ("tricorn-uvloop", "tricorn-trio"):
         yield _against("down", server, 1.0, "uvicorn")

@@ -61,7 +61,7 @@ class Running:
     port: int
 
 
-# Access logs are off, and every server has one worker. Idle connections outlive the measurement
+# Access logs are off but where the name says "log", and every server has one worker. Idle connections outlive the measurement
 # everywhere: granian allows them 60 seconds at most, and counts them in its limit of requests at work.
 TRICORN: Final = "{app} --port {port} --no-access-log --timeout-keep-alive 600"
 UVICORN: Final = "{app} --port {port} --no-access-log --log-level warning --timeout-keep-alive 600"
@@ -82,6 +82,14 @@ SERVERS: Final = (
         f"{UVICORN} --http httptools --loop uvloop",
         ("uvicorn", "httptools", "uvloop"),
     ),
+    # As they come: both write an access log unless they are told not to.
+    Server(
+        "tricorn-uvloop-log",
+        "tricorn",
+        "{app} --port {port} --backend asyncio --loop uvloop",
+        ("tricorn", "uvloop"),
+    ),
+    Server("uvicorn-log", "uvicorn", "{app} --port {port}", ("uvicorn", "httptools", "uvloop")),
     Server("uvicorn-h11", "uvicorn", f"{UVICORN} --http h11 --loop asyncio", ("uvicorn", "h11")),
     Server(
         "granian",
