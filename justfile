@@ -5,7 +5,7 @@ python := if path_exists(venv) == "true" { venv } else { "python" }
 
 [private]
 default:
-    @just --justfile {{quote(justfile())}} --list --unsorted
+    @{{quote(just_executable())}} --justfile {{quote(justfile())}} --list --unsorted
 
 # Put the code into shape: format it, and repair what can be repaired
 fix:

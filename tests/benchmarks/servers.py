@@ -61,8 +61,8 @@ class Running:
     port: int
 
 
-# Access logs are off but where the name says "log", and every server has one worker. Idle connections outlive the measurement
-# everywhere: granian allows them 60 seconds at most, and counts them in its limit of requests at work.
+# Access logs are off but where the name says "log", and every server has one worker. Idle connections outlive the
+# measurement everywhere: granian allows them 60 seconds at most, and counts them in its limit of requests at work.
 TRICORN: Final = "{app} --port {port} --no-access-log --timeout-keep-alive 600"
 UVICORN: Final = "{app} --port {port} --no-access-log --log-level warning --timeout-keep-alive 600"
 HYPERCORN: Final = "{app} --bind 127.0.0.1:{port} --log-level WARNING --keep-alive 600"
