@@ -37,6 +37,7 @@ class TrioDriver:
     """One connection."""
 
     __slots__ = (
+        "_armed",
         "_busy",
         "_connection",
         "_eof_written",
@@ -67,6 +68,9 @@ class TrioDriver:
         self._unsent: memoryview | None = None
         self._resume: trio.Event | None = None
         self._scope = trio.CancelScope()
+        self._armed = (
+            math.inf
+        )  # The scope's deadline. Asking it, or telling it what it knows, would cost more.
         self._runner: trio.lowlevel.Task | None = None
         self._runner_idle = False
         self._next: list[Exchange] = []
@@ -110,20 +114,12 @@ class TrioDriver:
 
     def service(self) -> None:
         """Do what the connection says."""
-        if self._busy:  # A write has failed, and the connection has told its exchanges.
-            return
-        self._busy = True
         connection = self._connection
         try:
-            while connection.has_ready or (connection.wants_write and self._unsent is None):
-                for exchange in connection.take_ready():
-                    if exchange.tag is None:
-                        self._start(exchange)
-                    else:
-                        self._wake(exchange)
-                if connection.wants_write and self._unsent is None:
-                    self._send(connection.data_to_send())
-            self._scope.deadline = min(self._scope.deadline, connection.deadline)
+            if (connection.has_ready or connection.wants_write) and not self._busy:
+                self._hand_over(connection)
+            if connection.deadline < self._armed:
+                self._armed = self._scope.deadline = connection.deadline
             if self._resume is not None and (connection.wants_read or connection.closed):
                 self._resume.set()
             if connection.write_ended and self._unsent is None:
@@ -131,8 +127,6 @@ class TrioDriver:
         except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
             logger.exception("Internal error; the connection is dropped")
             self._lose()
-        finally:
-            self._busy = False
 
     async def wait(self, exchange: Exchange) -> None:
         """Return when the exchange was named ready."""
@@ -173,6 +167,20 @@ class TrioDriver:
         self._connection.shut_down(self.now())
         self.service()
 
+    def _hand_over(self, connection: Connection) -> None:
+        self._busy = True  # A write that fails calls back.
+        try:
+            while connection.has_ready or (connection.wants_write and self._unsent is None):
+                for exchange in connection.take_ready():
+                    if exchange.tag is None:
+                        self._start(exchange)
+                    else:
+                        self._wake(exchange)
+                if connection.wants_write and self._unsent is None:
+                    self._send(connection.data_to_send())
+        finally:
+            self._busy = False
+
     # Reading.
 
     async def _read(self) -> None:
@@ -180,7 +188,8 @@ class TrioDriver:
         sock = self._socket
         while not connection.closed or self._unsent is not None:
             # One scope serves until it fires. Firing early is harmless.
-            with trio.CancelScope(deadline=connection.deadline) as self._scope:
+            self._armed = connection.deadline
+            with trio.CancelScope(deadline=self._armed) as self._scope:
                 while not connection.closed or self._unsent is not None:
                     if not connection.wants_read:
                         await self._park()
