@@ -113,7 +113,10 @@ class AsyncioDriver(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The transport has room again."""
         self._writable = True
-        self._stall_deadline = math.inf
+        if self._transport.is_closing():
+            self._watch_writing()  # Not all is written yet.
+        else:
+            self._stall_deadline = math.inf
         self.service()
 
     # The contract.
@@ -166,7 +169,8 @@ class AsyncioDriver(asyncio.Protocol):
 
     def finished(self, exchange: Exchange) -> None:
         """Forget the task."""
-        self._held = None
+        if self._held is exchange:
+            self._held = None
         self._listener.forget(exchange.tag)
         if self._departures:
             departure = self._departures.pop(exchange, None)
@@ -202,6 +206,9 @@ class AsyncioDriver(asyncio.Protocol):
                         self._wake(exchange)
                 if connection.wants_write and self._writable:
                     self._transport.write(connection.data_to_send())
+                    if self._transport.is_closing():
+                        # It has failed. asyncio will say so some time later, and swallow what is written meanwhile.
+                        connection.connection_lost(self.now())
         finally:
             self._busy = False
 

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol, TypeAlias
 
 import anyio
+import anyio.lowlevel
 
 from sansio import (
     ClientDisconnected,
@@ -32,6 +33,10 @@ ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[object]]
 
 HOLD: Final = 0.005
 """Seconds after which a head that waits for its content goes out alone, and a busy runner gets company."""
+
+# An application that has all it needs at once, or does not look at what it is told, never waits for anything: after so
+# many messages the others have their turn.
+_MAX_TURNS: Final = 64
 
 _MAX_CAUSES: Final = 16  # Deep enough for any framework, and an end for those that go in circles.
 
@@ -66,27 +71,34 @@ class Driver(Protocol):
         """The application has returned. Called once, last."""
 
 
-async def run_app(app: ASGIApp, exchange: Exchange, driver: Driver) -> None:
+async def run_app(app: ASGIApp, exchange: Exchange, driver: Driver) -> None:  # noqa: PLR0915 - one frame per request.
     """Run one call of the application, of whatever kind, on whatever backend.
 
     What the application raises ends here; only a cancellation goes on.
     """
     reported = False
+    turns = 0
     now = driver.now
     service = driver.service
 
     async def receive() -> Message:
+        nonlocal turns
+        turns += 1
+        if turns >= _MAX_TURNS:  # Before a message is taken: a cancellation here loses none.
+            turns = 0
+            await anyio.lowlevel.checkpoint()
         while (message := exchange.receive(now())) is None:
             service()  # A 100 (Continue) may be due.
             if not exchange.ended:
+                turns = 0
                 await driver.wait(exchange)
         service()  # There may be room to read again.
         return message  # No await since the message was taken: it cannot be lost.
 
     async def send(message: Message) -> None:
-        nonlocal reported
+        nonlocal reported, turns
         exchange.send(message, now())
-        if exchange.holds:
+        if exchange.holds and message["type"] == "http.response.start":
             driver.hold(exchange)
             return
         service()
@@ -96,7 +108,12 @@ async def run_app(app: ASGIApp, exchange: Exchange, driver: Driver) -> None:
         while not exchange.can_send:
             if exchange.disconnected:
                 raise ClientDisconnected
+            turns = 0
             await driver.wait(exchange)
+        turns += 1
+        if turns >= _MAX_TURNS:
+            turns = 0
+            await anyio.lowlevel.checkpoint()
 
     error: BaseException | None = None
     try:

@@ -37,6 +37,7 @@ class TrioDriver:
     """One connection."""
 
     __slots__ = (
+        "_app_running",
         "_armed",
         "_busy",
         "_connection",
@@ -73,6 +74,7 @@ class TrioDriver:
         )  # The scope's deadline. Asking it, or telling it what it knows, would cost more.
         self._runner: trio.lowlevel.Task | None = None
         self._runner_idle = False
+        self._app_running = False  # The runner is inside an application.
         self._next: list[Exchange] = []
         self._scopes: dict[Exchange, trio.CancelScope] = {}  # Only where the client's departure cancels.
         self._waiters: dict[Exchange, list[trio.Event]] = {}
@@ -300,22 +302,25 @@ class TrioDriver:
     async def _run_exchanges(self) -> None:
         """Run one exchange after the other. Starting a task for each would cost more than the rest."""
         self._runner = trio.lowlevel.current_task()
-        while self._next and not self._lost:
+        while not self._lost:
+            if not self._next:
+                self._runner_idle = True
+                await trio.lowlevel.wait_task_rescheduled(self._abort_runner)
+                continue
+            self._app_running = True
             await self._run(self._next.pop(0))
+            self._app_running = False
             if self._next:
                 # trio takes a task's context when it resumes it, so each exchange begins in one of its own.
                 self._runner.context = self._service.context.copy()
                 await trio.lowlevel.checkpoint()
-            elif not self._lost:
-                self._runner_idle = True
-                await trio.lowlevel.wait_task_rescheduled(self._abort_runner)
         for exchange in self._next:  # Nobody is left to answer.
             exchange.finish(None, self.now())
         self._next.clear()
 
     def _start_second(self) -> None:
         """The runner is still busy, with work after its response perhaps: let another task run what waits."""
-        while self._next and not self._runner_idle and not self._lost:
+        while self._next and self._app_running and not self._lost:
             self._service.context.copy().run(self._nursery.start_soon, self._run, self._next.pop(0))
 
     async def _run(self, exchange: Exchange) -> None:

@@ -402,6 +402,16 @@ class ChunkedGate:
     def _read_chunks(self, data: bytes, position: int, pieces: list[bytes]) -> int:
         size = len(data)
         while position < size and self.refusal is None:
+            if self._part is _Part.SIZE and not self._line:
+                # A whole chunk without extensions: many small ones must not cost more than they have to.
+                newline = data.find(b"\r\n", position, position + _MAX_CHUNK_SIZE_DIGITS + 2)
+                digits = data[position:newline] if newline > position else b"-"
+                if not digits.translate(None, _HEXADECIMAL):
+                    end = newline + 2 + int(digits, 16)
+                    if end > newline + 2 and data[end : end + 2] == b"\r\n":
+                        pieces.append(data[newline + 2 : end])
+                        position = end + 2
+                        continue
             if self._part is _Part.DATA:
                 piece = data[position : position + self._chunk_left]
                 pieces.append(piece)
