@@ -74,7 +74,6 @@ class AsyncioDriver(asyncio.Protocol):
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
         self._listener.drivers.add(self)
-        self._service.connections += 1
         info = transport_info(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
         self._client = info.client
         self._connection = Connection(info, self._service.settings, self.now(), self._service.state)
@@ -99,7 +98,6 @@ class AsyncioDriver(asyncio.Protocol):
         self.service()
         if self._timer is not None:
             self._timer.cancel()
-        self._service.connections -= 1
         self._listener.drivers.discard(self)
         if self._connection.error is not None:
             self._service.access_log.refused(self._client, self._connection.error)
@@ -169,6 +167,7 @@ class AsyncioDriver(asyncio.Protocol):
 
     def finished(self, exchange: Exchange) -> None:
         """Forget the task."""
+        self._service.running -= 1
         if self._held is exchange:
             self._held = None
         self._listener.forget(exchange.tag)
@@ -251,9 +250,16 @@ class AsyncioDriver(asyncio.Protocol):
         self._timer = self._listener.loop.call_later(at - self.now(), self._on_timer)
 
     def _on_timer(self) -> None:
-        """Firing early is harmless: a deadline that has moved later is armed again."""
         self._timer = None
         self._armed = math.inf
+        try:
+            self._look_at_the_clock()
+        except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
+            logger.exception("Internal error; the connection is dropped")
+            self._transport.abort()
+
+    def _look_at_the_clock(self) -> None:
+        """Do what is due. Firing early is harmless: a deadline that has moved later is armed again."""
         now = self.now()
         if now >= self._stall_deadline and not self._still_writing():
             logger.info(
@@ -303,6 +309,7 @@ class AsyncioListener:
         self._backlog = backlog
         self.drivers: set[AsyncioDriver] = set()
         self.stopping = False
+        self._cancelled = False
         self.loop = asyncio.get_running_loop()
         self._sockets = sockets
         self._servers: list[asyncio.Server] = []
@@ -337,7 +344,10 @@ class AsyncioListener:
         await self._idle.wait()
 
     def cancel(self) -> None:
-        """Cancel all exchanges. Their clients are still told."""
+        """Cancel all exchanges. Their clients are still told; where there is none, nothing is waited for."""
+        self._cancelled = True
+        if not self._tasks:
+            self.abort()
         for task in self._tasks:
             self.loop.call_soon(task.cancel)  # Not before its first step: it could not finish its exchange.
 
@@ -366,6 +376,8 @@ class AsyncioListener:
         """The task is about to end, or has."""
         self._tasks.discard(task)
         if self.stopping:
+            if self._cancelled and not self._tasks:
+                self.loop.call_soon(self.abort)  # The last words are written by then.
             self.changed()
 
     def hold(self, driver: AsyncioDriver) -> None:
@@ -382,4 +394,8 @@ class AsyncioListener:
     def _flush_held(self) -> None:
         held, self._held = self._held, []
         for driver in held:
-            driver.flush()
+            try:
+                driver.flush()
+            except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
+                logger.exception("Internal error; the connection is dropped")
+                driver.abort()

@@ -6,6 +6,7 @@ Exit codes: 0 after a clean stop, 1 after a crash, 2 for a mistake in the option
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import difflib
 import os
 import platform
@@ -92,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.configure(config.log_level, config.access_log, config.access_log_format)
     try:
         app = load_app(target, factory=config.factory, app_dir=config.app_dir or os.curdir)
-        run(app, config)
+        run(app, dataclasses.replace(config, factory=False))  # It was called.
     except (AppImportError, ListenError, StartupFailed) as error:
         if config.log_level == "debug" and error.__cause__ is not None:
             traceback.print_exception(error.__cause__)

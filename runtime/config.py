@@ -115,9 +115,7 @@ OPTIONS: Final[Mapping[str, Option]] = {
         aliases=("--graceful-timeout",),
     ),
     "timeout_shutdown": Option(_TIMEOUTS, "timeout", "Time for the lifespan's shutdown."),
-    "limit_concurrency": Option(
-        _LIMITS, "count", "Connections at one time: requests on more of them get 503.", optional=True
-    ),
+    "limit_concurrency": Option(_LIMITS, "count", "Requests at one time: 503 beyond.", optional=True),
     "limit_max_requests": Option(
         _LIMITS, "count", "Requests until the server stops.", optional=True, aliases=("--max-requests",)
     ),

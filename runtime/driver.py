@@ -224,7 +224,8 @@ class Service:
         """The lifespan's namespace, if the application has a lifespan."""
         self.context = contextvars.copy_context()
         """Each exchange runs in a copy of it."""
-        self.connections = 0
+        self.running = 0
+        """Calls of the application that have not returned."""
         self.finish: Callable[[], None] = lambda: None
         """Called when the server has served as many requests as it may, or an application stops it."""
         self.stopped_by: BaseException | None = None
@@ -235,11 +236,12 @@ class Service:
         self._requests = 0
 
     def choose_app(self) -> ASGIApp:
-        """Count a request and return who is to answer it."""
+        """Count a request, which ends with `finished`, and return who is to answer it."""
+        self.running += 1
         self._requests += 1
         if self._requests == self._limit_max_requests:
             self.finish()
-        if self._limit_concurrency is not None and self.connections > self._limit_concurrency:
+        if self._limit_concurrency is not None and self.running > self._limit_concurrency:
             return _service_unavailable
         return self._app
 
@@ -263,7 +265,7 @@ class Service:
 
 
 async def _service_unavailable(_scope: Scope, _receive: Receive, send: Send) -> None:
-    content = b"Service Unavailable: too many connections\n"
+    content = b"Service Unavailable: too many requests at one time\n"
     fields = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", b"%d" % len(content)),

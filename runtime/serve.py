@@ -12,14 +12,15 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypeAlias
+from typing import Any, Final, Protocol, Self, TypeAlias, cast
 
 import anyio
 import sniffio
 from anyio.abc import TaskGroup, TaskStatus
 
 from .access_log import AccessLog
-from .config import Config
+from .app import load_app
+from .config import Config, ConfigError
 from .driver import ASGIApp, Service
 from .errors import LifespanFailed, StartupFailed
 from .lifespan import LifespanDriver
@@ -54,8 +55,10 @@ class _Listener(Protocol):
     def abort(self) -> None: ...
 
 
-def run(app: ASGIApp, config: Config | None = None, **settings: Any) -> None:  # noqa: ANN401
+def run(app: ASGIApp | str, config: Config | None = None, **settings: Any) -> None:  # noqa: ANN401
     """Run a server until it is told to stop by SIGINT or SIGTERM; a second signal does not wait for open requests.
+
+    `app` is an ASGI application, or where to import it from, as in ``"main:app"``.
 
     It starts an event loop, by the options ``backend`` and ``loop``, and lets tricorn's loggers write as the options
     say. Otherwise it is as `serve`.
@@ -67,7 +70,7 @@ def run(app: ASGIApp, config: Config | None = None, **settings: Any) -> None:  #
 
 
 async def serve(
-    app: ASGIApp,
+    app: ASGIApp | str,
     config: Config | None = None,
     *,
     task_status: TaskStatus[list[Address]] = anyio.TASK_STATUS_IGNORED,
@@ -96,12 +99,12 @@ class Server:
     Entering raises `ConfigError` or `StartupFailed`; leaving raises `LifespanFailed`.
     """
 
-    def __init__(self, app: ASGIApp, config: Config | None = None, **settings: Any) -> None:  # noqa: ANN401
+    def __init__(self, app: ASGIApp | str, config: Config | None = None, **settings: Any) -> None:  # noqa: ANN401
         """Take the application and how to serve it: a `Config`, single options by name, or both."""
         self.addresses: list[Address] = []
         """Where it listens, with the real port numbers. Empty before it listens."""
-        self._app = app
         self._config = _make_config(config, settings)
+        self._app = _find_app(app, self._config)
         self._stopping = False
         self._forced = False
         self._until_stopping: set[anyio.CancelScope] = set()
@@ -224,7 +227,9 @@ class Server:
             task_status.started(self.addresses)
             with _cut_off(self._until_stopping, now=self._stopping):
                 await anyio.sleep_forever()
-            logger.info("Shutting down")
+            logger.info(
+                "Shutting down; requests have %g s to end", _seconds(self._config.timeout_graceful_shutdown)
+            )
             listener.shut_down()
             with _cut_off(self._until_forced, now=self._forced):
                 with anyio.move_on_after(_seconds(self._config.timeout_graceful_shutdown)):
@@ -318,6 +323,15 @@ async def _leave(group: TaskGroup, error: BaseException | None) -> None:
         if len(errors.exceptions) == 1:
             raise errors.exceptions[0] from None
         raise
+
+
+def _find_app(app: ASGIApp | str, config: Config) -> ASGIApp:
+    if isinstance(app, str):
+        return load_app(app, factory=config.factory, app_dir=config.app_dir)
+    if not callable(app):
+        raise ConfigError(f"an application is callable, or a text such as 'main:app', and not {app!r}")
+    made = app() if config.factory else app  # type: ignore[call-arg]  # A factory takes nothing.
+    return cast("ASGIApp", made)
 
 
 def _make_config(config: Config | None, settings: dict[str, Any]) -> Config:

@@ -93,7 +93,6 @@ class TrioDriver:
             self._socket.close()
             return
         self._listener.drivers.add(self)
-        self._service.connections += 1
         try:
             async with trio.open_nursery() as self._nursery:
                 if self._listener.stopping:
@@ -106,7 +105,6 @@ class TrioDriver:
             logger.exception("Internal error; the connection is dropped")
         finally:
             self._close()
-            self._service.connections -= 1
             self._listener.drivers.discard(self)
             self._listener.changed()
             if self._connection.error is not None:
@@ -159,8 +157,9 @@ class TrioDriver:
         """Let the server stop."""
         self._service.stop(error)
 
-    def finished(self, exchange: Exchange) -> None:
+    def finished(self, exchange: Exchange) -> None:  # noqa: ARG002 - the contract's signature.
         """The runner goes on by itself."""
+        self._service.running -= 1
 
     # The listener's side.
 
@@ -316,6 +315,7 @@ class TrioDriver:
                 await trio.lowlevel.checkpoint()
         for exchange in self._next:  # Nobody is left to answer.
             exchange.finish(None, self.now())
+            self.report(exchange)
         self._next.clear()
 
     def _start_second(self) -> None:
