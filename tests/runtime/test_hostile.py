@@ -168,7 +168,6 @@ async def test_early_hints_that_nobody_reads_stop_the_application() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         nonlocal sent
         try:
-            await send(OK)
             for _ in range(2_000):
                 await send({"type": "http.response.early_hint", "links": [b"</%b>" % (b"x" * 10_000)]})
                 sent += 1

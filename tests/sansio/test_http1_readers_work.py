@@ -4,7 +4,6 @@ Operations are counted, not seconds: steps of the interpreter, and octets copied
 """
 
 import sys
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -153,6 +152,7 @@ def test_the_steps_grow_no_faster_than_the_octets(
         pieces = octets(data) if slow else [data]
         return steps(lambda: converse(pieces, ENDLESS[reader]))
 
+    work(1)  # CPython 3.12 counts single steps only from the second time on.
     small, large = work(500), work(4_000)
 
     assert large < 12 * small
@@ -172,24 +172,6 @@ def test_no_octet_is_touched_more_often_because_more_follow(
 
     assert touched(64_000) < 2 * touched(4_000) + 1
     assert touched(64_000) < 10
-
-
-def test_a_head_is_not_searched_again_for_each_octet() -> None:
-    """What is searched inside the gate cannot be counted from outside, so here it is seconds.
-
-    Twenty times as much takes twenty times as long; if each octet had what came before it searched, it would be
-    more than a hundred times.
-    """
-
-    def seconds(size: int) -> float:
-        pieces = octets(b"GET / HTTP/1.1\r\nX: " + b"x" * size)
-        gate = HeadGate(ENDLESS["fast"])
-        start = time.process_time()
-        for piece in pieces:
-            gate.receive_data(piece, 0)
-        return time.process_time() - start
-
-    assert min(seconds(400_000) for _ in range(2)) < 60 * min(seconds(20_000) for _ in range(5))
 
 
 @pytest.mark.parametrize("reader", READERS)
