@@ -209,7 +209,7 @@ class HttpExchange(Exchange):
                 self.failure = "the application returned in the middle of its response"
             self._enter(ResponseState.CUT, now)
             self._framing.cut_response(self, now)
-        elif state is ResponseState.TRAILERS:
+        else:  # Trailers were announced.
             if error is None:
                 self.failure = "the application announced trailers and did not send them"
             self._enter(ResponseState.COMPLETE, now)
