@@ -69,9 +69,8 @@ class TrioDriver:
         self._unsent: memoryview | None = None
         self._resume: trio.Event | None = None
         self._scope = trio.CancelScope()
-        self._armed = (
-            math.inf
-        )  # The scope's deadline. Asking it, or telling it what it knows, would cost more.
+        # The scope's deadline. Asking the scope, or telling it what it knows, would cost more.
+        self._armed = math.inf
         self._runner: trio.lowlevel.Task | None = None
         self._runner_idle = False
         self._app_running = False  # The runner is inside an application.

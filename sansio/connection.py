@@ -73,7 +73,6 @@ class Connection(Outbox):
 
     def connection_lost(self, now: float) -> None:
         """The transport is gone in both directions. Every open exchange becomes disconnected."""
-        self._input_ended = True
         self._protocol.connection_lost(now)
 
     def handle_timeout(self, now: float) -> None:
