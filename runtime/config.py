@@ -68,6 +68,13 @@ OPTIONS: Final[Mapping[str, Option]] = {
         "Event loop for asyncio; auto is uvloop if it is installed.",
         choices=("auto", "asyncio", "uvloop"),
     ),
+    "gc_threshold": Option(
+        _LOOP,
+        "count",
+        "Objects that Python's garbage collector lets come together before it looks; 0 leaves it as it is.",
+        minimum=0,
+        source="gc.set_threshold",
+    ),
     "timeout_startup": Option(_TIMEOUTS, "timeout", "Time for the lifespan's start-up."),
     "timeout_request_head": Option(
         _TIMEOUTS,
@@ -198,6 +205,8 @@ class Config:
     backend: Literal["asyncio", "trio", "uvloop"] = "asyncio"
     """Only ever "asyncio" or "trio" in a finished `Config`: "uvloop" becomes "asyncio" and the `loop`."""
     loop: Literal["auto", "asyncio", "uvloop"] = "auto"
+    gc_threshold: int = 5000
+    """Only `runtime.run` and the command, whose process is the server's, touch the collector."""
 
     timeout_startup: float | None = 60.0
     timeout_request_head: float | None = 30.0

@@ -131,3 +131,35 @@ def test_an_exit_within_a_group_of_exceptions_stops_the_server(backend: Backend)
         client.sendall(GET.replace(b"/ ", request, 1))
         assert process.wait() != 0
     assert "shut down" in process.text
+
+
+COLLECTOR = """
+import atexit, gc
+
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        print("now", gc.get_threshold()[0])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+gc.set_threshold(before)
+atexit.register(lambda: print("afterwards", gc.get_threshold()[0]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "options", "during"),
+    [(700, {}, 5000), (700, {"gc_threshold": 9000}, 9000), (700, {"gc_threshold": 0}, 700), (0, {}, 0)],
+)
+def test_the_garbage_collector_is_set_for_the_time_of_the_server(
+    before: int, options: dict[str, int], during: int
+) -> None:
+    with started(f"before = {before}\n{COLLECTOR}", {**options}) as process:
+        with process.connect() as client:
+            client.sendall(GET)
+            assert b"hello" in client.recv(1000)
+            process.popen.send_signal(signal.SIGTERM)
+            assert receive_all(client) == b""
+        assert process.wait() == 0
+    assert f"now {during}\n" in process.text
+    assert f"afterwards {before}\n" in process.text
