@@ -28,6 +28,18 @@ test *args:
 cov *modules:
     {{python}} tests/coverage.py {{modules}}
 
+# Compile the core in a copy of this tree, and hold it to the same tests there; needs a C compiler
+compiled:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    tree=$(mktemp -d)
+    trap 'rm -rf "$tree"' EXIT
+    cp -r README.md LICENSE pyproject.toml sansio runtime tests fuzz docs "$tree"
+    cd "$tree"
+    HATCH_BUILD_HOOK_ENABLE_MYPYC=1 {{python}} -m pip wheel -q --no-deps --wheel-dir wheel .
+    {{python}} -c 'import sansio.http1; assert sansio.http1.__file__.endswith((".so", ".pyd")), "not compiled"'
+    {{python}} -m pytest -q -p no:cacheprovider tests/sansio tests/test_machine.py
+
 # Fuzz one target for so many seconds
 fuzz target seconds="60":
     {{python}} -m fuzz {{target}} {{seconds}}

@@ -30,7 +30,7 @@ _ALPHANUMERIC: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs
 TOKEN_CHARACTERS: Final = _ALPHANUMERIC + b"!#$%&'*+-.^_`|~"
 """tchar, RFC 9110 §5.6.2. ``value.translate(None, TOKEN_CHARACTERS)`` is empty for a token."""
 
-TARGET_CHARACTERS: Final = bytes(byte for byte in range(0x21, 0x7F) if byte != 0x23)
+TARGET_CHARACTERS: Final = bytes([byte for byte in range(0x21, 0x7F) if byte != 0x23])
 """What may stand in a request target: visible ASCII but "#". Wider than RFC 3986, because browsers are."""
 
 _VALUE_CHARACTERS: Final = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])

@@ -431,7 +431,7 @@ class ChunkedGate:
                 position += 1
             else:
                 position = self._read_line(data, position, _MAX_CHUNK_LINE_SIZE, "chunk line")
-                if self._line.endswith(b"\n") and self.refusal is None:
+                if self._line.endswith(b"\n"):
                     self._judge_size(bytes(self._line))
                     self._line.clear()
                     if self._part is _Part.TRAILERS:
@@ -462,7 +462,7 @@ class ChunkedGate:
         # the same, and never becomes part of the fields that the application sees. RFC 9112 §7.1.2
         while position < len(data) and self.refusal is None:
             position = self._read_line(data, position, self._trailer_left, "trailer section")
-            if self.refusal is not None or not self._line.endswith(b"\n"):
+            if not self._line.endswith(b"\n"):
                 continue
             line = bytes(self._line[:-2])
             self._trailer_left -= len(self._line)
@@ -479,7 +479,10 @@ class ChunkedGate:
         return position
 
     def _read_line(self, data: bytes, position: int, limit: int, what: str) -> int:
-        """Add to the line that is being read, up to its LF or the limit; return the new position."""
+        """Add to the line that is being read, up to its LF or the limit; return the new position.
+
+        Nothing is left of a line that is refused.
+        """
         line = self._line
         end = position + limit - len(line) + 1
         newline = data.find(b"\n", position, end)
@@ -489,4 +492,6 @@ class ChunkedGate:
             self.refusal = PeerError(400 if what == "chunk line" else 431, f"{what} beyond {limit} bytes")
         elif newline >= 0 and not line.endswith(b"\r\n"):
             self.refusal = PeerError(400, "line that does not end with CRLF")
+        if self.refusal is not None:
+            line.clear()
         return stop

@@ -39,7 +39,7 @@ def head_of(*lines: bytes) -> bytes:
 
 def facts(head: RequestHead) -> dict[str, str]:
     """Everything that a head says, with types: b"" is not bytearray(b""), and True is not 1."""
-    return {name: repr(getattr(head, name)) for name in RequestHead.__slots__}
+    return {name: repr(getattr(head, name)) for name in dir(head) if not name.startswith("_")}
 
 
 @dataclass(frozen=True)
