@@ -26,6 +26,7 @@ from sansio import ClientDisconnected, Connection, Lifespan, LifespanState, Sett
 from sansio.http import HttpExchange, ResponseState
 from sansio.http1 import Http1, Reading
 from sansio.lifespan import _ANSWERS
+from sansio.websocket import WebSocketExchange
 
 DOCS: Final = Path(__file__).parent
 NOTICE: Final = "% Made by docs/generate.py: change that, or the code that it reads, and run it again."
@@ -556,6 +557,12 @@ _CONTENT: Final = (
 )
 
 
+_HANDSHAKE: Final = (
+    b"GET / HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
 class _Reader:
     """A connection, and what is left of the request that is on its way."""
 
@@ -639,9 +646,25 @@ class _Reader:
             raise Impossible
         self.feed(b"x\r\n")
 
+    def handshake(self) -> None:
+        self.need(Reading.HEAD)
+        if self.in_head:
+            raise Impossible
+        self.feed(_HANDSHAKE)
+
+    def accept(self) -> None:
+        if not isinstance(self.exchange, WebSocketExchange) or self.reading is Reading.UPGRADED:
+            raise Impossible
+        self.exchange.send({"type": "websocket.accept"}, self.now)
+        self.settle()
+
+    def close_frame(self) -> None:
+        self.need(Reading.UPGRADED)
+        self.feed(b"\x88\x80\0\0\0\0")
+
     def respond(self, *fields: tuple[bytes, bytes]) -> None:
         exchange = self.exchange
-        if exchange is None:
+        if exchange is None or isinstance(exchange, WebSocketExchange):
             raise Impossible
         exchange.send({"type": _START, "status": 200, "headers": list(fields)}, self.now)
         exchange.send({"type": "http.response.body", "body": b"a"}, self.now)
@@ -676,7 +699,7 @@ class _Reader:
         """Tell all that matters for what comes next."""
         return (
             self.reading,
-            self.exchange is not None,
+            type(self.exchange),
             self.left,
             self.in_head,
             self.chunked,
@@ -693,6 +716,9 @@ _READING_EVENTS: Final[Mapping[str, Callable[[_Reader], None]]] = {
     "part of a head": lambda reader: reader.begin_head(),
     "rest of a head": lambda reader: reader.end_head(),
     "bad head": lambda reader: reader.bad_head(),
+    "WebSocket handshake": lambda reader: reader.handshake(),
+    "WebSocket accepted": lambda reader: reader.accept(),
+    "close frame": lambda reader: reader.close_frame(),
     "content": lambda reader: reader.more_content(),
     "last content": lambda reader: reader.last_content(),
     "bad content": lambda reader: reader.bad_content(),
@@ -853,6 +879,7 @@ _TAKEN_FOR: Final = {
     Reading.CONTENT: "a request's content, which the application is to have",
     Reading.PAUSED: "the next request, which has to wait: at most one read of it is kept",
     Reading.DISCARDING: "content that nobody wants, and that is read away",
+    Reading.UPGRADED: "frames of a WebSocket",
     Reading.LINGERING: "nothing: our side has ended, and the peer's has not",
     Reading.CLOSED: "nothing: the connection is over",
 }

@@ -26,6 +26,14 @@ class Deadline(enum.IntEnum):
     """We have ended our side and wait for the peer to end its own: close."""
     DRAIN = 5
     """After `shut_down`: whatever is still open is cut off."""
+    HANDSHAKE = 6
+    """The application has not answered a WebSocket's handshake: 500 and a disconnect."""
+    PING = 7
+    """A WebSocket's next ping."""
+    PONG = 8
+    """The answer to a ping is overdue: close."""
+    CLOSE_FRAME = 9
+    """We have closed a WebSocket and wait for the peer's close frame: close."""
 
 
 class Deadlines:

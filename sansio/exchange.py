@@ -18,11 +18,11 @@ class ExchangeStatistics(NamedTuple):
     """What an access log and metrics need to know of one exchange."""
 
     kind: str
-    """The scope's type: ``http``."""
+    """The scope's type: ``http`` or ``websocket``."""
     client: tuple[str, int] | None
     """The peer's address."""
     scheme: str
-    """``http`` or ``https``."""
+    """``http``, ``https``, ``ws`` or ``wss``."""
     method: str
     """The request's method."""
     target: bytes
@@ -45,6 +45,12 @@ class ExchangeStatistics(NamedTuple):
     """The request's fields."""
     response_fields: Sequence[Field]
     """The fields that the application gave, without those of framing."""
+    close_code: int | None = None
+    """How a WebSocket ended that was accepted: the code of its ``websocket.disconnect``."""
+    messages_in: int = 0
+    """A WebSocket's messages from the peer so far. Their octets, or characters, are `bytes_in`."""
+    messages_out: int = 0
+    """A WebSocket's messages to the peer so far."""
 
 
 class Exchange:

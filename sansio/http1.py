@@ -22,6 +22,8 @@ the rest.
 LINGERING: our side has ended, and what comes is dropped until the peer's side ends too, so that the last response
 is not destroyed by a reset (RFC 9112 §9.6). CLOSED: nothing happens any more.
 
+UPGRADED: a WebSocket was accepted while PAUSED. All octets are its frames, and it is the last exchange.
+
 While PAUSED, at most one read of further requests is kept, and then reading stops.
 
 Invariants: an exchange is opened after its predecessor's response is complete and its content was read or read away;
@@ -50,11 +52,14 @@ from .http1_writer import (
     encode_early_hint,
     encode_error,
     encode_head,
+    encode_switch,
     encode_trailers,
 )
 from .outbox import Outbox
 from .scope import RequestHead, ScopeBuilder
 from .settings import Settings, TransportInfo
+from .websocket import WebSocketExchange
+from .websocket_handshake import accept_token, read_handshake
 
 __all__ = ["Http1"]
 
@@ -66,6 +71,7 @@ class Reading(enum.Enum):
     CONTENT = enum.auto()
     PAUSED = enum.auto()
     DISCARDING = enum.auto()
+    UPGRADED = enum.auto()
     LINGERING = enum.auto()
     CLOSED = enum.auto()
 
@@ -74,9 +80,18 @@ _HEAD: Final = Reading.HEAD
 _CONTENT: Final = Reading.CONTENT
 _PAUSED: Final = Reading.PAUSED
 _DISCARDING: Final = Reading.DISCARDING
+_UPGRADED: Final = Reading.UPGRADED
 _LINGERING: Final = Reading.LINGERING
 _CLOSED: Final = Reading.CLOSED
 
+
+_STOPPED_BY_THE_END: Final = (
+    Deadline.HEAD,
+    Deadline.KEEP_ALIVE,
+    Deadline.BODY,
+    Deadline.DISCARD,
+    Deadline.HANDSHAKE,
+)
 
 # Applications that go on working after their response. The next request waits only if there are more than these.
 _MAX_UNFINISHED: Final = 16
@@ -149,6 +164,8 @@ class Http1:
                 self._keep_alive = False
             if self._exchange is not None:
                 self._exchange.end_input()
+        elif reading is _UPGRADED:
+            self._session().receive_end(now)
         else:
             self._close()
 
@@ -168,6 +185,8 @@ class Http1:
         if self._reading is _HEAD:
             if not self._gate.in_head:
                 self._close()
+        elif self._reading is _UPGRADED:
+            self._session().shut_down(now)
         elif self._exchange is None and self._reading is not _LINGERING:
             self._linger(now)
 
@@ -186,6 +205,11 @@ class Http1:
             elif deadline is Deadline.CLOSE:
                 if reading is _LINGERING:
                     self._end_lingering(now)
+            elif deadline is Deadline.HANDSHAKE:
+                self._give_up_handshake(now)
+            elif deadline >= Deadline.PING:
+                if reading is _UPGRADED:
+                    self._session().handle_deadline(deadline, now)
             elif reading is _PAUSED:
                 self._resume(now)
             elif reading is _HEAD:
@@ -197,7 +221,9 @@ class Http1:
     def room_made(self) -> None:
         """The bytes to write were taken. Asked for by `awaits_room`."""
         self.awaits_room = False
-        if self._reading is _PAUSED and self._exchange is None:
+        if self._reading is _UPGRADED:
+            self._session().room_made()
+        elif self._reading is _PAUSED and self._exchange is None:
             # Taking bytes brings no time with it: what is due already will.
             self.outbox.set_deadline(Deadline.KEEP_ALIVE, self._room_asked)
 
@@ -221,6 +247,9 @@ class Http1:
                 self._backlog = data
                 self._backlog_start = start
                 self.outbox.wants_read = False
+                return
+            elif reading is _UPGRADED:
+                self._session().receive_octets(data, start, now)
                 return
             else:
                 self._drop(size - start)
@@ -272,6 +301,9 @@ class Http1:
             error = PeerError(413, f"request content beyond {settings.limit_request_body} bytes")
             self._refuse(error, now, is_head=head.method == "HEAD")
             return
+        if head.websocket and settings.websocket:
+            self._open_websocket(head, now)
+            return
         self._exchange = exchange = HttpExchange(self._scopes.build(head), head, self, now)
         self._unfinished += 1
         self._continue_due = head.expects_continue
@@ -281,6 +313,24 @@ class Http1:
         else:
             self._reading = _CONTENT
             self._reader = reader or (ChunkedGate(settings) if length is None else LengthGate(length))
+
+    def _open_websocket(self, head: RequestHead, now: float) -> None:
+        """Open the exchange of a request that asks to become a WebSocket. Refused or not, it is the last one."""
+        handshake = read_handshake(head)
+        if isinstance(handshake, PeerError):
+            self._refuse(handshake, now)
+            return
+        scope = self._scopes.build_websocket(head, handshake.subprotocols.copy())
+        self._exchange = exchange = WebSocketExchange(scope, head, handshake, self, self._settings, now)
+        self._unfinished += 1
+        self._keep_alive = False
+        self._reading = _PAUSED
+        self.outbox.mark_ready(exchange)
+        self.outbox.set_deadline(Deadline.HANDSHAKE, now + self._settings.timeout_ws_handshake)
+
+    def _session(self) -> WebSocketExchange:
+        assert isinstance(self._exchange, WebSocketExchange)  # noqa: S101 - the state says so.
+        return self._exchange
 
     def _read_content(self, data: bytes, start: int, now: float) -> int:
         reader = self._reader
@@ -374,6 +424,33 @@ class Http1:
         """End the connection without the last chunk, or before Content-Length is met."""
         self._exchange = None
         self._linger(now)
+
+    def accept_websocket(self, exchange: WebSocketExchange, lines: list[bytes], now: float) -> None:
+        """Send the response that makes the connection a WebSocket's, and read what has come of it already."""
+        fields = exchange.fields
+        assert fields is not None  # noqa: S101 - the exchange's state says so.
+        outbox = self.outbox
+        outbox.stop_deadline(Deadline.HANDSHAKE)
+        outbox.write(encode_switch(fields, self._defaults, lines, accept_token(exchange.handshake.key)))
+        self._reading = _UPGRADED
+        outbox.wants_read = not self._input_ended
+        if self._draining:
+            exchange.shut_down(now)
+        if self._backlog:
+            backlog, self._backlog = self._backlog, b""
+            start, self._backlog_start = self._backlog_start, 0
+            self._read(backlog, start, now)
+        if self._input_ended and self._reading is _UPGRADED:
+            exchange.receive_end(now)
+
+    def end_websocket(self, exchange: WebSocketExchange, now: float) -> None:  # noqa: ARG002
+        """The session is over: end the connection, our side first (RFC 6455 §7.1.1)."""
+        self._exchange = None
+        self._linger(now)
+
+    def await_room(self) -> None:
+        """Let the session know when the bytes to write were taken."""
+        self.awaits_room = True
 
     def content_wanted(self, exchange: HttpExchange, now: float) -> None:  # noqa: ARG002 - the framing's signature.
         """The application waits for content that has not come."""
@@ -489,6 +566,15 @@ class Http1:
         self._disconnect(now)
         self._linger(now)
 
+    def _give_up_handshake(self, now: float) -> None:
+        """The application does not say whether it accepts: the client gets an answer all the same."""
+        exchange = self._exchange
+        if exchange is not None and exchange.state is ResponseState.AWAITING_START:
+            exchange.failure = "the application did not answer a WebSocket's handshake in time"
+            self._write_error(500, "", exchange, is_head=False)
+            self._disconnect(now)
+            self._linger(now)
+
     def _disconnect(self, now: float) -> None:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
@@ -505,7 +591,7 @@ class Http1:
             return
         self._reading = _LINGERING
         self._dropped = 0
-        for name in (Deadline.HEAD, Deadline.KEEP_ALIVE, Deadline.BODY, Deadline.DISCARD):
+        for name in _STOPPED_BY_THE_END:
             outbox.stop_deadline(name)
         outbox.wants_read = True
         outbox.end_writing()

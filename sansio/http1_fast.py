@@ -40,7 +40,7 @@ _CHUNKED: Final = 4
 _CONTINUE: Final = 5
 _TRAILERS: Final = 6
 _MEANINGFUL_FIELDS: Final = frozenset(
-    {b"connection", b"content-length", b"expect", b"host", b"te", b"transfer-encoding"}
+    {b"connection", b"content-length", b"expect", b"host", b"te", b"transfer-encoding", b"upgrade"}
 )
 
 # Whole lines, without CRLF, that are valid: those without a meaning of their own, and those with one.
@@ -130,6 +130,9 @@ def _read_line(line: bytes) -> tuple[Field, int] | None:
         if value.lower() != b"100-continue":
             return None
         meaning = _CONTINUE
+    elif name == b"upgrade":
+        if b"websocket" in list_members(value):
+            return None
     elif name == b"connection":
         meaning = _CLOSE if b"close" in list_members(value) else 0
     else:

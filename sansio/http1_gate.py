@@ -83,6 +83,7 @@ def interpret(method: bytes, target: bytes, version: bytes, fields: list[Field])
     lengths: list[bytes] = []
     head = RequestHead(method.decode("ascii"), parsed.path, "1.1" if current else "1.0", fields)
     head.close = not current
+    upgrade = connection = False
     for name, value in fields:
         if name == b"host":
             hosts.append(value)
@@ -91,7 +92,11 @@ def interpret(method: bytes, target: bytes, version: bytes, fields: list[Field])
         elif name == b"content-length":
             lengths.append(value)
         elif name == b"connection":
-            head.close = head.close or b"close" in list_members(value)
+            members = list_members(value)
+            head.close = head.close or b"close" in members
+            connection = connection or b"upgrade" in members
+        elif name == b"upgrade":
+            upgrade = upgrade or b"websocket" in list_members(value)
         elif name == b"te":
             head.accepts_trailers = head.accepts_trailers or (current and accepts_trailers(value))
         elif name == b"expect" and current:
@@ -109,6 +114,8 @@ def interpret(method: bytes, target: bytes, version: bytes, fields: list[Field])
         head.content_length = parse_content_length(lengths[0])
     if head.content_length == 0:
         head.expects_continue = False
+    # "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request." RFC 9110 §7.8
+    head.websocket = upgrade and connection and current and method == b"GET"
     if parsed.authority is not None:
         # "When an origin server receives a request with an absolute-form of request-target, the origin server MUST
         # ignore the received Host header field (if any)". RFC 9112 §3.2.2

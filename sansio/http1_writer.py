@@ -20,6 +20,7 @@ __all__ = [
     "encode_early_hint",
     "encode_error",
     "encode_head",
+    "encode_switch",
     "encode_trailers",
 ]
 
@@ -89,16 +90,34 @@ def encode_head(  # noqa: PLR0913 - one for each thing that is in a head.
 def encode_error(status: int, reason: str, defaults: DefaultFields) -> tuple[bytes, bytes]:
     """Return head and content of a response of the server's own, which ends the connection."""
     phrase = _PHRASES[status]
+    # "The server MUST send an Upgrade header field in a 426 response". RFC 9110 §15.5.22; RFC 6455 §4.4
+    advice = b"upgrade: websocket\r\nsec-websocket-version: 13\r\n" if status == 426 else b""
     content = f"{phrase}: {reason}\n".encode("ascii") if reason else f"{phrase}\n".encode("ascii")
     head = (
-        b"%b%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        b"%b%b%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         % (
             _STATUS_LINES[status],
             defaults.block,
+            advice,
             len(content),
         )
     )
     return head, content
+
+
+def encode_switch(fields: EncodedFields, defaults: DefaultFields, lines: list[bytes], token: bytes) -> bytes:
+    """Return the head after which the connection is a WebSocket's (RFC 6455 §4.2.2)."""
+    parts = [b"HTTP/1.1 101 Switching Protocols\r\n"]
+    parts += (
+        b"" if fields.date else defaults.date_line,
+        b"" if fields.server else defaults.server_line,
+        defaults.extra_lines,
+        *fields.lines,
+        b"upgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: %b\r\n" % token,
+        *lines,
+        b"\r\n",
+    )
+    return b"".join(parts)
 
 
 def encode_chunk(content: bytes) -> bytes:

@@ -62,6 +62,7 @@ class RequestHead:
         "method",
         "target",
         "version",
+        "websocket",
     )
 
     def __init__(  # noqa: PLR0913 - a record.
@@ -90,6 +91,8 @@ class RequestHead:
         """The client waits for a 100 (Continue) before it sends the content (RFC 9110 §10.1.1)."""
         self.accepts_trailers = accepts_trailers
         """The client sent ``TE: trailers`` (RFC 9110 §10.1.4)."""
+        self.websocket = False
+        """The client asks for this to become a WebSocket (RFC 6455 §4.1). Its handshake was not looked at."""
 
 
 class ScopeBuilder:
@@ -140,4 +143,14 @@ class ScopeBuilder:
             scope["extensions"] = {}
         if self._state is not None:
             scope["state"] = dict(self._state)
+        return scope
+
+    def build_websocket(self, head: RequestHead, subprotocols: list[str]) -> Scope:
+        """Build the scope of a request that asks to become a WebSocket. As with `build`, nothing is shared."""
+        scope = self.build(head)
+        scope["type"] = "websocket"
+        scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
+        scope["subprotocols"] = subprotocols
+        scope["extensions"] = {"websocket.http.response": {}}
+        del scope["method"]
         return scope

@@ -16,9 +16,13 @@ ROWS: Final = (
     {"asgi", "errors"},
     {"settings", "deadlines", "fields"},
     {"scope", "forwarded", "proxy_protocol"},
+    {"websocket_handshake"},
+    {"websocket_deflate"},
+    {"websocket_frames"},
     {"exchange"},
     {"outbox"},
-    {"http", "websocket", "lifespan"},
+    {"http", "lifespan"},
+    {"websocket"},
     {"http1_gate", "http1_writer", "http2_frames", "field_blocks"},
     {"http1_fast", "http1_h11"},
     {"http1", "http2", "http3"},
@@ -42,7 +46,7 @@ FORBIDDEN: Final = {
     "time",
     "trio",
 }
-LIBRARIES: Final = {"h11", "h2", "hpack", "hyperframe", "wsproto"}
+LIBRARIES: Final = {"h11", "h2", "hpack", "hyperframe", "websockets", "wsproto"}
 
 
 def modules_of(package: str) -> list[str]:
