@@ -1,4 +1,4 @@
-r"""The access log: one line for each exchange, written when it has ended.
+r"""The access log: one line for each exchange, written when it has ended, and one more when a WebSocket is accepted.
 
 Nothing that came from a peer reaches a line unescaped: control characters, quotes, backslashes and whatever is not
 ASCII are written ``\xNN``. The wall clock is read here and nowhere else.
@@ -42,12 +42,13 @@ class AccessLog:
         Raises `ConfigError` for an atom that does not exist.
         """
         self._line = compile_format(line_format)
+        self._tells_accept = line_format in {None, "json"}  # No atom says that there is more to come.
         self._access = logging.getLogger("tricorn.access")
         self._error = logging.getLogger("tricorn.error")
 
     def log(self, statistics: ExchangeStatistics) -> None:
-        """Write the line of an exchange that has ended."""
-        if self._access.isEnabledFor(logging.INFO):
+        """Write the line of an exchange that has ended, or of a WebSocket that was accepted."""
+        if self._access.isEnabledFor(logging.INFO) and (self._tells_accept or not _was_accepted(statistics)):
             # Not info(): looking for the caller costs more than the line, and it is always this one.
             record = logging.LogRecord(
                 "tricorn.access", logging.INFO, __file__, 0, self._line(statistics), (), None
@@ -87,8 +88,26 @@ def compile_format(line_format: str | None) -> Line:
     return lambda s: "".join([part if isinstance(part, str) else part(s) for part in parts])
 
 
+def _was_accepted(s: ExchangeStatistics) -> bool:
+    """Tell whether this is the beginning of a WebSocket, and not its end."""
+    return s.kind == "websocket" and s.status == 101 and s.close_code is None
+
+
 def _standard(s: ExchangeStatistics) -> str:
     status = "-" if s.status is None else s.status
+    if s.kind == "websocket":
+        line = (
+            f'{_address(s.client)} - "WebSocket {_escape(s.target)} HTTP/{_escape(s.http_version)}" {status} '
+        )
+        if _was_accepted(s):
+            return f"{line}accepted"
+        duration = f"{(s.ended - s.opened) * 1000:.1f}ms"
+        if s.close_code is None:
+            return f"{line}{s.bytes_out}B {duration}"
+        return (
+            f"{line}closed with {s.close_code}, {s.messages_in} messages of {s.bytes_in}B in, "
+            f"{s.messages_out} of {s.bytes_out}B out, {duration}"
+        )
     aborted = "" if s.complete else " aborted"
     return (
         f'{_address(s.client)} - "{_escape(s.method)} {_escape(s.target)} HTTP/{_escape(s.http_version)}" '
@@ -97,6 +116,18 @@ def _standard(s: ExchangeStatistics) -> str:
 
 
 def _json(s: ExchangeStatistics) -> str:
+    extra: dict[str, object] = {}
+    if s.kind == "websocket":
+        extra = {
+            "websocket": "accepted"
+            if _was_accepted(s)
+            else "closed"
+            if s.close_code is not None
+            else "refused",
+            "close_code": s.close_code,
+            "messages_in": s.messages_in,
+            "messages_out": s.messages_out,
+        }
     return json.dumps(
         {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -109,6 +140,7 @@ def _json(s: ExchangeStatistics) -> str:
             "bytes_out": s.bytes_out,
             "duration_ms": round((s.ended - s.opened) * 1000, 3),
             "complete": s.complete,
+            **extra,
         }
     )
 

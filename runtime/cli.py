@@ -38,10 +38,8 @@ _UNSUPPORTED: Final[Mapping[str, str]] = {
     ),
     **dict.fromkeys(("--workers", "-w", "--timeout-worker-healthcheck"), "start several servers"),
     **dict.fromkeys(("--http", "--http2"), "HTTP/1.1 is what is spoken"),
-    **dict.fromkeys(
-        ("--ws", "--ws-max-size", "--ws-max-queue", "--ws-ping-interval", "--ws-ping-timeout"), ""
-    ),
-    **dict.fromkeys(("--ws-per-message-deflate", "--websocket-ping-interval", "--quic-bind"), ""),
+    **dict.fromkeys(("--ws-max-queue",), "--limit-read-buffer says how much waits for the application"),
+    **dict.fromkeys(("--quic-bind",), ""),
     **dict.fromkeys(
         ("--ssl-keyfile", "--ssl-certfile", "--ssl-keyfile-password", "--ssl-version"), "use a proxy"
     ),

@@ -25,6 +25,7 @@ _LOOP: Final = "Event loop"
 _TIMEOUTS: Final = "Timeouts"
 _LIMITS: Final = "Limits"
 _HTTP: Final = "HTTP"
+_WEBSOCKET: Final = "WebSocket"
 _LOGGING: Final = "Logging"
 
 OPTIONS: Final[Mapping[str, Option]] = {
@@ -163,6 +164,48 @@ OPTIONS: Final[Mapping[str, Option]] = {
         "Who reads HTTP/1: our reader wherever it can, or always h11.",
         choices=("fast", "h11"),
     ),
+    "ws": Option(
+        _WEBSOCKET,
+        "switch",
+        "Let requests become WebSockets; without it they are answered as ordinary ones.",
+        source="RFC 6455",
+    ),
+    "ws_max_size": Option(
+        _WEBSOCKET,
+        "size",
+        "One message, inflated: closed with 1009 beyond.",
+        source="RFC 6455 §7.4.1",
+        aliases=("--websocket-max-message-size",),
+    ),
+    "ws_max_fragments": Option(
+        _WEBSOCKET, "count", "Frames of one message: closed with 1009 beyond.", source="RFC 6455 §7.4.1"
+    ),
+    "ws_ping_interval": Option(
+        _WEBSOCKET,
+        "timeout",
+        "Time between pings; none sends none.",
+        source="RFC 6455 §5.5.2",
+        aliases=("--websocket-ping-interval",),
+    ),
+    "ws_ping_timeout": Option(
+        _WEBSOCKET, "timeout", "Time for the answer to a ping: closed beyond.", source="RFC 6455 §5.5.3"
+    ),
+    "ws_per_message_deflate": Option(
+        _WEBSOCKET,
+        "switch",
+        "Compress messages, where the client can.",
+        source="RFC 7692",
+        aliases=("--websocket-permessage-deflate",),
+    ),
+    "ws_close_timeout": Option(
+        _WEBSOCKET, "timeout", "From our close frame to the client's.", source="RFC 6455 §7.1.1"
+    ),
+    "ws_handshake_timeout": Option(
+        _WEBSOCKET,
+        "timeout",
+        "Time for the app to accept or to refuse: 500 beyond.",
+        source="RFC 6455 §4.2.2",
+    ),
     "log_level": Option(
         _LOGGING,
         "choice",
@@ -235,6 +278,15 @@ class Config:
     date_header: bool = True
     http1_reader: Literal["fast", "h11"] = "fast"
 
+    ws: bool = True
+    ws_max_size: int = 16_777_216
+    ws_max_fragments: int = 131_072
+    ws_ping_interval: float | None = 20.0
+    ws_ping_timeout: float | None = 20.0
+    ws_per_message_deflate: bool = True
+    ws_close_timeout: float | None = 10.0
+    ws_handshake_timeout: float | None = 60.0
+
     log_level: Literal["critical", "error", "warning", "info", "debug", "trace"] = "info"
     """Never "trace" in a finished `Config`: it becomes "debug"."""
     access_log: bool = True
@@ -276,6 +328,14 @@ class Config:
             timeout_discard=_seconds(self.timeout_discard),
             timeout_linger=_seconds(self.timeout_linger),
             timeout_graceful_shutdown=_seconds(self.timeout_graceful_shutdown),
+            ws=self.ws,
+            ws_max_size=self.ws_max_size,
+            ws_max_fragments=self.ws_max_fragments,
+            ws_ping_interval=_seconds(self.ws_ping_interval),
+            ws_ping_timeout=_seconds(self.ws_ping_timeout),
+            ws_per_message_deflate=self.ws_per_message_deflate,
+            ws_close_timeout=_seconds(self.ws_close_timeout),
+            ws_handshake_timeout=_seconds(self.ws_handshake_timeout),
             root_path=self.root_path,
             http1_reader=self.http1_reader,
             default_fields=_default_fields(self),

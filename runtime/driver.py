@@ -59,7 +59,7 @@ class Driver(Protocol):
         """Call `exchange.flush` after `HOLD` seconds."""
 
     def report(self, exchange: Exchange) -> None:
-        """The exchange has ended: write it down. Called once."""
+        """The exchange has ended, or is a WebSocket that was accepted: write it down."""
 
     def app_failed(self, exchange: Exchange, error: BaseException | None) -> None:
         """The application raised, or left its exchange undone: write that down."""
@@ -71,7 +71,7 @@ class Driver(Protocol):
         """The application has returned. Called once, last."""
 
 
-async def run_app(app: ASGIApp, exchange: Exchange, driver: Driver) -> None:  # noqa: PLR0915 - one frame per request.
+async def run_app(app: ASGIApp, exchange: Exchange, driver: Driver) -> None:  # noqa: C901, PLR0915 - one frame per request.
     """Run one call of the application, of whatever kind, on whatever backend.
 
     What the application raises ends here; only a cancellation goes on.
@@ -104,6 +104,8 @@ async def run_app(app: ASGIApp, exchange: Exchange, driver: Driver) -> None:  # 
         service()
         if exchange.ended and not reported:
             reported = True
+            driver.report(exchange)
+        elif message["type"] == "websocket.accept":
             driver.report(exchange)
         while not exchange.can_send:
             if exchange.disconnected:
@@ -264,7 +266,7 @@ class Service:
             logger.error("ASGI application broke the contract: %s", exchange.failure)
 
 
-async def _service_unavailable(_scope: Scope, _receive: Receive, send: Send) -> None:
+async def _service_unavailable(scope: Scope, _receive: Receive, send: Send) -> None:
     content = b"Service Unavailable: too many requests at one time\n"
     fields = [
         (b"content-type", b"text/plain; charset=utf-8"),
@@ -272,5 +274,6 @@ async def _service_unavailable(_scope: Scope, _receive: Receive, send: Send) -> 
         (b"connection", b"close"),
         (b"retry-after", b"1"),
     ]
-    await send({"type": "http.response.start", "status": 503, "headers": fields})
-    await send({"type": "http.response.body", "body": content})
+    kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
+    await send({"type": f"{kind}.start", "status": 503, "headers": fields})
+    await send({"type": f"{kind}.body", "body": content})

@@ -301,7 +301,7 @@ class Http1:
             error = PeerError(413, f"request content beyond {settings.limit_request_body} bytes")
             self._refuse(error, now, is_head=head.method == "HEAD")
             return
-        if head.websocket and settings.websocket:
+        if head.websocket and settings.ws:
             self._open_websocket(head, now)
             return
         self._exchange = exchange = HttpExchange(self._scopes.build(head), head, self, now)
@@ -326,7 +326,7 @@ class Http1:
         self._keep_alive = False
         self._reading = _PAUSED
         self.outbox.mark_ready(exchange)
-        self.outbox.set_deadline(Deadline.HANDSHAKE, now + self._settings.timeout_ws_handshake)
+        self.outbox.set_deadline(Deadline.HANDSHAKE, now + self._settings.ws_handshake_timeout)
 
     def _session(self) -> WebSocketExchange:
         assert isinstance(self._exchange, WebSocketExchange)  # noqa: S101 - the state says so.

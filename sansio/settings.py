@@ -78,9 +78,9 @@ class Settings:
     """Bytes of content read away after a response, so that its connection can be used again (RFC 9112 §9.3)."""
     limit_chunk_extensions: int = 16_384
     """Bytes of chunk extensions in one request: 400 beyond (RFC 9112 §7.1.1)."""
-    limit_ws_message: int = 16_777_216
+    ws_max_size: int = 16_777_216
     """Bytes of one WebSocket message, inflated: closed with 1009 beyond."""
-    limit_ws_fragments: int = 131_072
+    ws_max_fragments: int = 131_072
     """Frames of one WebSocket message: closed with 1009 beyond."""
     timeout_request_head: float = 30.0
     """From the connection's start, or the first byte of a later request, to the end of the head: 408."""
@@ -94,17 +94,17 @@ class Settings:
     """Time for content that is read away after a response."""
     timeout_linger: float = 2.0
     """From our end of the connection to the peer's (RFC 9112 §9.6)."""
-    timeout_ws_handshake: float = 60.0
+    ws_handshake_timeout: float = 60.0
     """Silence of an application that does not answer a WebSocket's handshake: 500."""
-    timeout_ws_pong: float = 20.0
+    ws_ping_timeout: float = 20.0
     """Silence of a peer after a WebSocket's ping: closed."""
-    timeout_ws_close: float = 10.0
+    ws_close_timeout: float = 10.0
     """From our close frame on a WebSocket to the peer's (RFC 6455 §7.1.1)."""
     timeout_graceful_shutdown: float = 30.0
     """From `shut_down` until what is still open is cut off."""
-    interval_ws_ping: float = 20.0
+    ws_ping_interval: float = 20.0
     """Time between pings on a WebSocket; `math.inf` sends none."""
-    websocket: bool = True
+    ws: bool = True
     """Requests may become WebSockets. If not, what asks for it is an ordinary request (RFC 9110 §7.8)."""
     ws_per_message_deflate: bool = True
     """WebSocket messages may be compressed (RFC 7692)."""
@@ -119,11 +119,11 @@ class Settings:
         """Refuse what makes no sense."""
         for name in self.__slots__:
             value = getattr(self, name)
-            if name.startswith(("timeout_", "interval_")):
+            if name.startswith("timeout_") or name.endswith(("_timeout", "_interval")):
                 number = isinstance(value, (int, float)) and not isinstance(value, bool)
                 if not number or math.isnan(value) or value < 0:
                     raise UsageError(f"{name} must be a number of seconds, got {value!r}")
-            elif name.startswith("limit_"):
+            elif name.startswith(("limit_", "ws_max_")):
                 optional = name in {"limit_request_body", "limit_requests_per_connection"}
                 least = 0 if name == "limit_discard" else 1
                 if not (type(value) is int and value >= least) and not (optional and value is None):

@@ -206,9 +206,11 @@ class WebSocketExchange(HttpExchange):
     def statistics(self, now: float) -> ExchangeStatistics:
         """Return what is known of the exchange so far."""
         accepted = self._reader is not None
-        return HttpExchange.statistics(self, now)._replace(
+        statistics = HttpExchange.statistics(self, now)
+        return statistics._replace(
             kind="websocket",
             scheme="wss" if self._framing.transport.secure else "ws",
+            complete=self.ended and self._code != ABNORMAL if accepted else statistics.complete,
             close_code=self._code if accepted and self.ended else None,
             messages_in=self._messages_in,
             messages_out=self._messages_out,
@@ -353,7 +355,7 @@ class WebSocketExchange(HttpExchange):
         self._reason = reason
         self._stop_pings()
         self._enter(ResponseState.COMPLETE, now)
-        outbox.set_deadline(Deadline.CLOSE_FRAME, now + self._settings.timeout_ws_close)
+        outbox.set_deadline(Deadline.CLOSE_FRAME, now + self._settings.ws_close_timeout)
         self._read_closing(now)
 
     def _read_closing(self, now: float) -> None:
@@ -387,7 +389,7 @@ class WebSocketExchange(HttpExchange):
 
     def _ping(self, now: float) -> None:
         outbox = self._framing.outbox
-        outbox.set_deadline(Deadline.PING, now + self._settings.interval_ws_ping)
+        outbox.set_deadline(Deadline.PING, now + self._settings.ws_ping_interval)
         if not self._ping_open:
             self._pings += 1
             self._ping_open = payload = b"%d" % self._pings
@@ -395,7 +397,7 @@ class WebSocketExchange(HttpExchange):
             self._await_pong(now)
 
     def _await_pong(self, now: float) -> None:
-        self._framing.outbox.set_deadline(Deadline.PONG, now + self._settings.timeout_ws_pong)
+        self._framing.outbox.set_deadline(Deadline.PONG, now + self._settings.ws_ping_timeout)
 
     def _stop_pings(self) -> None:
         self._framing.outbox.stop_deadline(Deadline.PING)
@@ -438,13 +440,13 @@ class WebSocketExchange(HttpExchange):
             inflater = Inflater(deflate)
             self._deflater = Deflater(deflate)
             lines.append(b"sec-websocket-extensions: %b\r\n" % deflate.answer)
-        self._reader = FrameReader(settings.limit_ws_message, settings.limit_ws_fragments, inflater)
+        self._reader = FrameReader(settings.ws_max_size, settings.ws_max_fragments, inflater)
         self.fields = fields
         self.status = 101
         self.session = SessionState.OPEN
         self.state = ResponseState.CONTENT
         self._legal = _OPEN
-        self._framing.outbox.set_deadline(Deadline.PING, now + settings.interval_ws_ping)
+        self._framing.outbox.set_deadline(Deadline.PING, now + settings.ws_ping_interval)
         self._carrier.accept_websocket(self, lines, now)
 
     def _refuse_handshake(self, message: Message, now: float) -> None:
