@@ -245,3 +245,54 @@ def test_nothing_is_written_below_the_level(caplog: pytest.LogCaptureFixture) ->
         AccessLog().log(PLAIN)
         AccessLog().refused(None, PeerError(400, "no"))
     assert caplog.record_tuples == []
+
+
+ACCEPTED = PLAIN._replace(
+    kind="websocket", scheme="ws", status=101, bytes_in=0, bytes_out=0, ended=100.001, complete=False
+)
+CLOSED = ACCEPTED._replace(
+    close_code=1001, messages_in=3, messages_out=2, bytes_in=30, bytes_out=20, ended=101.5, complete=True
+)
+DENIED = ACCEPTED._replace(status=403, bytes_out=10)
+
+
+@pytest.mark.parametrize(
+    ("statistics", "expected"),
+    [
+        (ACCEPTED, "101 accepted"),
+        (CLOSED, "101 closed with 1001, 3 messages of 30B in, 2 of 20B out, 1500.0ms"),
+        (DENIED, "403 10B 1.0ms"),
+    ],
+    ids=["accepted", "closed", "refused"],
+)
+def test_a_websocket_has_lines_of_its_own(statistics: ExchangeStatistics, expected: str) -> None:
+    assert line(None, statistics) == f'127.0.0.1:54321 - "WebSocket /path?q=1&r=? HTTP/1.1" {expected}'
+
+
+@pytest.mark.parametrize(
+    ("statistics", "event", "code"),
+    [(ACCEPTED, "accepted", None), (CLOSED, "closed", 1001), (DENIED, "refused", None)],
+    ids=["accepted", "closed", "refused"],
+)
+def test_json_says_what_became_of_a_websocket(
+    statistics: ExchangeStatistics, event: str, code: int | None
+) -> None:
+    values = json.loads(line("json", statistics))
+
+    assert (values["websocket"], values["close_code"]) == (event, code)
+    assert (values["messages_in"], values["messages_out"]) == (
+        statistics.messages_in,
+        statistics.messages_out,
+    )
+
+
+@pytest.mark.parametrize(("line_format", "lines"), [(None, 2), ("json", 2), ("%(s)s", 1)])
+def test_only_a_format_that_can_tell_has_a_line_for_acceptance(
+    line_format: str | None, lines: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = AccessLog(line_format)
+    with caplog.at_level(logging.INFO, "tricorn.access"):
+        log.log(ACCEPTED)
+        log.log(CLOSED)
+
+    assert len(caplog.records) == lines
