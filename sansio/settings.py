@@ -123,6 +123,8 @@ class Settings:
                 number = isinstance(value, (int, float)) and not isinstance(value, bool)
                 if not number or math.isnan(value) or value < 0:
                     raise UsageError(f"{name} must be a number of seconds, got {value!r}")
+                if not value and name.startswith("ws_ping_"):
+                    raise UsageError(f"{name} must be more than 0; math.inf means never")
             elif name.startswith(("limit_", "ws_max_")):
                 optional = name in {"limit_request_body", "limit_requests_per_connection"}
                 least = 0 if name == "limit_discard" else 1

@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
+from collections.abc import MutableMapping
 from typing import Any, Final, NoReturn, Protocol
 
 from .asgi import Message, Scope
@@ -65,6 +66,7 @@ INTERNAL_ERROR: Final = 1011
 SERVICE_RESTART: Final = 1012
 
 _DENIAL: Final = "websocket."  # What stands before the name of an HTTP message.
+_BODY: Final = "http.response.body"
 
 # Smaller messages would grow, or as good as.
 _COMPRESSED_SIZE: Final = 64
@@ -183,13 +185,12 @@ class WebSocketExchange(HttpExchange):
 
     def send(self, message: Message, now: float) -> None:
         """Accept a message. See `Exchange.send`."""
-        if self.session is SessionState.DENIED and not self.ended:
-            kind = message.get("type")
-            if not isinstance(kind, str) or not kind.startswith(_DENIAL):
-                self._refuse(kind)
-            else:
-                HttpExchange.send(self, {**message, "type": kind.removeprefix(_DENIAL)}, now)
-            return
+        if self.session is SessionState.DENIED and not self.ended and isinstance(message, MutableMapping):
+            if message.get("type") == _DENIAL + _BODY:
+                message = {**message, "type": _BODY}
+            elif "type" in message:
+                self._refuse(message["type"])
+                return
         HttpExchange.send(self, message, now)
 
     def finish(self, error: BaseException | None, now: float) -> None:
@@ -199,7 +200,10 @@ class WebSocketExchange(HttpExchange):
         """
         if self.session is SessionState.OPEN:
             self._messages.clear()
-            self._close(NORMAL if error is None else INTERNAL_ERROR, "", now)
+            if self.disconnected:
+                self._leave(ABNORMAL, "", now)
+            else:
+                self._close(NORMAL if error is None else INTERNAL_ERROR, "", now)
         self._finished = True
         HttpExchange.finish(self, error, now)
 
@@ -236,6 +240,7 @@ class WebSocketExchange(HttpExchange):
         self._input_ended = True
         if self.session is SessionState.OPEN and self._rest:
             self.disconnected = True
+            self._legal = _NOTHING
             self._framing.outbox.mark_ready(self)
             return
         self.session = SessionState.ENDED
@@ -261,12 +266,8 @@ class WebSocketExchange(HttpExchange):
         """One of the session's own deadlines has come."""
         if deadline is Deadline.CLOSE_FRAME:
             self._end(now)
-        elif self.session is not SessionState.OPEN:
-            return
         elif deadline is Deadline.PING:
             self._ping(now)
-        elif not self._ping_open:
-            pass
         elif self._rest:
             # The pong may have come, behind messages that the application does not take.
             self._await_pong(now)
@@ -378,12 +379,11 @@ class WebSocketExchange(HttpExchange):
         self._end(now)
 
     def _end(self, now: float) -> None:
-        if self.session is not SessionState.ENDED:
-            self.session = SessionState.ENDED
-            self._rest = b""
-            self._stop_pings()
-            self._framing.outbox.stop_deadline(Deadline.CLOSE_FRAME)
-            self._carrier.end_websocket(self, now)
+        self.session = SessionState.ENDED
+        self._rest = b""
+        self._stop_pings()
+        self._framing.outbox.stop_deadline(Deadline.CLOSE_FRAME)
+        self._carrier.end_websocket(self, now)
 
     # Keeping alive.
 
@@ -411,11 +411,7 @@ class WebSocketExchange(HttpExchange):
         if self._finished:
             return
         if self.session is SessionState.DENIED:
-            if self.ended:
-                _raise_unexpected(kind, (), self.session)
-            _raise_unexpected(
-                kind, [_DENIAL + name for name in self._legal if name != _EARLY_HINT], self.session
-            )
+            _raise_unexpected(kind, () if self.ended else (_DENIAL + _BODY,), self.session)
         _raise_unexpected(kind, self._legal, self.session)
 
     def _accept(self, message: Message, now: float) -> None:
@@ -527,11 +523,10 @@ def _raise_unexpected(kind: object, legal: Any, session: SessionState) -> NoRetu
     raise UnexpectedMessage(f"expected {expected}, got {kind!r}; {session.value}")
 
 
-_EARLY_HINT: Final = "http.response.early_hint"
-
 _HTTP_AWAITING_START: Final[dict[str, Any]] = {"http.response.start": HttpExchange._accept_start}
 
 # What the application may send, and what then happens. ASGI, "WebSocket". Beyond these it is HTTP's tables.
+_NOTHING: Final[dict[str, Any]] = {}
 _CONNECTING: Final[dict[str, Any]] = {
     "websocket.accept": WebSocketExchange._accept,
     "websocket.close": WebSocketExchange._refuse_handshake,

@@ -1,4 +1,4 @@
-"""permessage-deflate: which of a client's offers is taken, and bounded inflating.
+"""permessage-deflate: which of a client's offers is taken, and inflating in bounded steps.
 
 A window of 4 KiB and little memory for the compressor are enough for messages, and a client whose window can be
 limited costs a fifth of what zlib takes by itself.
@@ -9,7 +9,7 @@ Source: RFC 7692.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from .websocket_handshake import Offer
@@ -24,6 +24,9 @@ _WINDOW_BITS: Final = 12
 _MEMORY_LEVEL: Final = 5
 _MIN_WINDOW_BITS: Final = 9  # zlib cannot deflate with fewer.
 _BITS: Final = {b"%d" % bits: bits for bits in range(8, 16)}  # "without leading zeroes"
+
+# What is beyond a limit must not be made before that is known.
+_SLICE_SIZE: Final = 32_768
 
 _TAIL: Final = b"\x00\x00\xff\xff"
 
@@ -53,7 +56,7 @@ def negotiate(offers: Sequence[Offer]) -> Parameters | None:
     offer", with an invalid value, or with a parameter given twice (RFC 7692 §7).
     """
     for offer in offers:
-        if offer.name.lower() == _NAME:
+        if offer.name == _NAME:
             parameters = _agree(offer)
             if parameters is not None:
                 return parameters
@@ -91,7 +94,7 @@ def _agree(offer: Offer) -> Parameters | None:
 
 
 class Inflater:
-    """Decompresses what the client sends, never beyond a limit."""
+    """Decompresses what the client sends, no further than somebody asks for."""
 
     __slots__ = ("_bits", "_streams", "_takeover", "_zlib")
 
@@ -101,39 +104,37 @@ class Inflater:
         self._zlib: _Decompress | None = None
         self._streams = 0
 
-    def inflate(self, data: bytes, limit: int) -> bytes | None:
-        """Return what these octets of a message stand for; None if that is more than `limit` octets.
+    def inflate(self, data: bytes) -> Iterator[bytes]:
+        """Yield what these octets of a message stand for, in slices of 32 KiB at most.
 
-        Raises `zlib.error` for what is not deflated.
+        Who has seen enough stops asking. Raises `zlib.error` for what is not deflated.
         """
-        pieces: list[bytes] = []
         while True:
             if self._zlib is None:
                 self._streams += 1
                 if self._streams > _MAX_STREAMS:
-                    return None
+                    raise zlib.error("too many streams in one message")
                 self._zlib = zlib.decompressobj(self._bits)
-            piece = self._zlib.decompress(data, limit + 1)
-            limit -= len(piece)
-            if limit < 0:
-                return None
-            pieces.append(piece)
-            if not self._zlib.eof:
-                break
-            # "an endpoint MUST accept" a block with BFINAL (RFC 7692 §7.2.3.4): another stream follows.
-            data = self._zlib.unused_data
-            self._zlib = None
-            if not data:
-                break
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            piece = self._zlib.decompress(data, _SLICE_SIZE)
+            if piece:
+                yield piece
+            if self._zlib.eof:
+                # "an endpoint MUST accept" a block with BFINAL (RFC 7692 §7.2.3.4): another stream follows.
+                data = self._zlib.unused_data
+                self._zlib = None
+                if not data:
+                    return
+            elif len(piece) < _SLICE_SIZE:
+                return
+            else:
+                data = self._zlib.unconsumed_tail
 
-    def finish(self, limit: int) -> bytes | None:
-        """The message is complete. Return the rest of it, as `inflate` does."""
-        rest = self.inflate(_TAIL, limit)
+    def finish(self) -> Iterator[bytes]:
+        """The message is complete. Yield the rest of it, as `inflate` does."""
+        yield from self.inflate(_TAIL)
         self._streams = 0
         if not self._takeover:
             self._zlib = None
-        return rest
 
 
 class Deflater:

@@ -16,7 +16,8 @@ from __future__ import annotations
 import codecs
 import struct
 import zlib
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Iterator
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
@@ -62,6 +63,10 @@ _MAX_PIECES: Final = 1_024
 
 # What compression may add to octets that cannot be compressed: stored blocks with headers of their own.
 _EXPANSION: Final = 1_024
+_FLUSH: Final = 16  # In each fragment.
+
+_NO_BITS: Final = RsvBits(rsv1=False, rsv2=False, rsv3=False)
+_FIRST_BIT: Final = RsvBits(rsv1=True, rsv2=False, rsv3=False)
 
 _decoder_of_utf8: Final = codecs.getincrementaldecoder("utf-8")
 
@@ -98,26 +103,47 @@ _FAILURES: Final = {
 }
 
 
-class _Gate(Extension):
-    """Sees what wsproto reads: the header of each frame, and its payload."""
+class _Gate:
+    """Sees what wsproto reads: the header of each frame, and its payload. To wsproto it is an extension.
+
+    What a compressed message stands for stays here, where it is bounded, and wsproto takes the message for empty.
+    """
+
+    __slots__ = (
+        "_compressed",
+        "_control",
+        "_decoder",
+        "_inflater",
+        "_max_fragments",
+        "_max_size",
+        "_octets",
+        "_pieces",
+        "_size",
+        "_text",
+        "fragments",
+        "message",
+    )
 
     name = "gate"
 
     def __init__(self, max_size: int, max_fragments: int, inflater: Inflater | None) -> None:
         self.fragments = 0
         """Frames of the message that is being read; 0: there is none."""
-        self._size = 0
+        self.message: str | bytes | None = None
+        """A compressed message that is complete."""
+        self._pieces: list[bytes] = []
+        self._text: list[str] = []
+        self._octets = 0  # Of its payload, as it came.
+        self._size = 0  # Of what the compressed ones of them stand for.
         self._max_size = max_size
         self._max_fragments = max_fragments
         self._inflater = inflater
         self._control = False
         self._compressed = False
+        self._decoder: codecs.IncrementalDecoder | None = None  # The compressed message is text.
 
     def enabled(self) -> bool:
         return True
-
-    def offer(self) -> bool:
-        return False
 
     def frame_inbound_header(
         self,
@@ -129,15 +155,21 @@ class _Gate(Extension):
         # A control frame between the fragments of a message leaves the message alone (RFC 7692 §6.1).
         self._control = opcode.iscontrol()
         if self._control:
-            return RsvBits(False, False, False)  # noqa: FBT003 - wsproto's signature.
-        if opcode is not Opcode.CONTINUATION:
+            return _NO_BITS
+        if (opcode is Opcode.CONTINUATION) is not (self.fragments > 0):
+            return CloseReason.PROTOCOL_ERROR
+        allowed = _NO_BITS
+        if not self.fragments:
             self._compressed = rsv.rsv1 and self._inflater is not None
-            allowed = RsvBits(self._compressed, False, False)  # noqa: FBT003 - wsproto's signature.
-        else:
-            allowed = RsvBits(False, False, False)  # noqa: FBT003 - wsproto's signature.
+            self.message = None
+            self._decoder = _decoder_of_utf8() if self._compressed and opcode is Opcode.TEXT else None
+            allowed = _FIRST_BIT if self._compressed else _NO_BITS
         self.fragments += 1
-        slack = self._max_size // 64 + _EXPANSION if self._compressed else 0
-        if self.fragments > self._max_fragments or self._size + payload_length > self._max_size + slack:
+        self._octets += payload_length
+        limit = self._max_size
+        if self._compressed:
+            limit += limit // 64 + _EXPANSION + _FLUSH * self.fragments
+        if self.fragments > self._max_fragments or self._octets > limit:
             return CloseReason.MESSAGE_TOO_BIG
         return allowed
 
@@ -146,12 +178,9 @@ class _Gate(Extension):
         proto: FrameDecoder | FrameProtocol,  # noqa: ARG002 - wsproto's signature.
         data: bytes,
     ) -> bytes | CloseReason:
-        if self._control:
+        if self._control or not self._compressed or self._inflater is None:
             return data
-        if self._compressed:
-            return self._inflate(data)
-        self._size += len(data)
-        return data
+        return self._take(self._inflater.inflate(data)) or b""
 
     def frame_inbound_complete(
         self,
@@ -160,25 +189,36 @@ class _Gate(Extension):
     ) -> bytes | CloseReason | None:
         if self._control or not fin:
             return None
-        rest = self._inflate(None) if self._compressed else None
         self.fragments = 0
+        self._octets = 0
+        if not self._compressed or self._inflater is None:
+            return None
+        wrong = self._take(self._inflater.finish(), final=True)
+        self.message = "".join(self._text) if self._decoder is not None else b"".join(self._pieces)
+        self._pieces = []
+        self._text = []
         self._size = 0
-        self._compressed = False
-        return rest
+        return wrong
 
-    def _inflate(self, data: bytes | None) -> bytes | CloseReason:
-        """Inflate a part of a message, or what remains of it."""
-        inflater = self._inflater
-        assert inflater is not None  # noqa: S101 - nothing else is compressed.
-        room = self._max_size - self._size
+    def _take(self, slices: Iterator[bytes], *, final: bool = False) -> CloseReason | None:
+        """Take slices up to the limit. Text is looked at before the next one is made: the first mistake counts."""
+        decoder = self._decoder
         try:
-            inflated = inflater.finish(room) if data is None else inflater.inflate(data, room)
-        except zlib.error:
+            for piece in slices:
+                room = self._max_size - self._size
+                self._size += len(piece)
+                if decoder is None:
+                    self._pieces.append(piece)
+                else:
+                    self._text.append(decoder.decode(piece[:room]))
+                if len(piece) > room:
+                    return CloseReason.MESSAGE_TOO_BIG
+            _gather(self._pieces, self._text)
+            if final and decoder is not None:
+                decoder.decode(b"", final=True)
+        except (zlib.error, UnicodeDecodeError):
             return CloseReason.INVALID_FRAME_PAYLOAD_DATA
-        if inflated is None:
-            return CloseReason.MESSAGE_TOO_BIG
-        self._size += len(inflated)
-        return inflated
+        return None
 
 
 class FrameReader:
@@ -200,7 +240,7 @@ class FrameReader:
     def __init__(self, max_size: int, max_fragments: int, inflater: Inflater | None) -> None:
         self._max_size = max_size
         self._gate = _Gate(max_size, max_fragments, inflater)
-        self._library = Connection(ConnectionType.SERVER, [self._gate])
+        self._library = Connection(ConnectionType.SERVER, [cast("Extension", self._gate)])
         self._header = b""  # Of a frame whose header has not come whole.
         self._left = 0  # Octets of the current frame's payload to come.
         self._to_library = False  # They are for wsproto.
@@ -270,7 +310,7 @@ class FrameReader:
                 return payload
             self._pieces.append(payload)
             if left:
-                self._gather()
+                _gather(self._pieces, self._text)
                 return None
             return self._join()
         try:
@@ -282,7 +322,7 @@ class FrameReader:
             return text
         self._text.append(text)
         if left:
-            self._gather()
+            _gather(self._pieces, self._text)
             return None
         self._decoder = None
         return self._join_text()
@@ -292,32 +332,30 @@ class FrameReader:
         library = self._library
         library.receive_data(octets)
         for event in library.events():
-            if isinstance(event, TextMessage):
-                self._text.append(event.data)
-                if event.message_finished:
-                    return self._join_text()
-            elif isinstance(event, BytesMessage):
-                self._pieces.append(bytes(event.data))
-                if event.message_finished:
-                    return self._join()
+            if isinstance(event, (TextMessage, BytesMessage)):
+                if event.message_finished and self._gate.message is not None:
+                    message, self._gate.message = self._gate.message, None
+                    return message
+                if isinstance(event, TextMessage):
+                    self._text.append(event.data)
+                    if event.message_finished:
+                        return self._join_text()
+                else:
+                    self._pieces.append(bytes(event.data))
+                    if event.message_finished:
+                        return self._join()
             elif isinstance(event, Ping):
                 return Control(PING, bytes(event.payload))
             elif isinstance(event, Pong):
                 return Control(PONG, bytes(event.payload))
-            elif isinstance(event, CloseConnection):
+            else:
+                assert isinstance(event, CloseConnection)  # noqa: S101 - nothing else is left.
                 # wsproto's own texts are those of Python's exceptions.
                 if library.state is ConnectionState.REMOTE_CLOSING:
                     return Close(int(event.code), event.reason or "")
                 return Failure(int(event.code), _FAILURES[int(event.code)])
-        self._gather()
+        _gather(self._pieces, self._text)
         return None
-
-    def _gather(self) -> None:
-        """Make one of many pieces: each small one costs more than it holds."""
-        if len(self._pieces) >= _MAX_PIECES:
-            self._pieces = [b"".join(self._pieces)]
-        if len(self._text) >= _MAX_PIECES:
-            self._text = ["".join(self._text)]
 
     def _join(self) -> bytes:
         message = b"".join(self._pieces)
@@ -328,6 +366,14 @@ class FrameReader:
         message = "".join(self._text)
         self._text = []
         return message
+
+
+def _gather(pieces: list[bytes], text: list[str]) -> None:
+    """Make one of many pieces: each small one costs more than it holds."""
+    if len(pieces) >= _MAX_PIECES:
+        pieces[:] = [b"".join(pieces)]
+    if len(text) >= _MAX_PIECES:
+        text[:] = ["".join(text)]
 
 
 def encode_header(opcode: int, size: int, *, compressed: bool = False) -> bytes:

@@ -27,14 +27,15 @@ _VERSION: Final = b"13"
 _MAX_OFFERS: Final = 32
 _MAX_SUBPROTOCOLS: Final = 64
 
-_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_TCHAR: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+_TOKEN: Final = _TCHAR + rb"+"
 # "When using the quoted-string syntax variant, the value after quoted-string unescaping MUST conform to the 'token'
-# ABNF." RFC 6455 §9.1. Nothing in a token needs to be escaped.
+# ABNF." RFC 6455 §9.1.
 _PARAMETER: Final = re.compile(
-    rb"[ \t]*;[ \t]*(" + _TOKEN + rb")(?:[ \t]*=[ \t]*(?:(" + _TOKEN + rb')|"(' + _TOKEN + rb')"))?'
+    rb"[ \t]*;[ \t]*(" + _TOKEN + rb")(?:[ \t]*=[ \t]*(?:(" + _TOKEN + rb')|"((?:\\?' + _TCHAR + rb')+)"))?'
 )
 _NAME: Final = re.compile(rb"[ \t]*(" + _TOKEN + rb")")
-_NEXT: Final = re.compile(rb"[ \t]*(?:,|$)")
+_NEXT: Final = re.compile(rb"[ \t]*(?:,|\Z)")
 
 
 class Offer:
@@ -125,7 +126,10 @@ def _read_offers(value: bytes, offers: list[Offer]) -> bool:
             position = name.end()
             parameters: list[tuple[bytes, bytes | None]] = []
             while (parameter := _PARAMETER.match(value, position)) is not None:
-                parameters.append((parameter[1], parameter[2] or parameter[3]))
+                value_of_it = parameter[2]
+                if parameter[3] is not None:
+                    value_of_it = parameter[3].replace(b"\\", b"")
+                parameters.append((parameter[1], value_of_it))
                 position = parameter.end()
             offers.append(Offer(name[1], parameters))
         end = _NEXT.match(value, position)
