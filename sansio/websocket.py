@@ -53,6 +53,7 @@ from .websocket_frames import (
     Control,
     Failure,
     FrameReader,
+    cut_reason,
     encode_close,
     encode_header,
 )
@@ -189,8 +190,7 @@ class WebSocketExchange(HttpExchange):
             if message.get("type") == _DENIAL + _BODY:
                 message = {**message, "type": _BODY}
             elif "type" in message:
-                self._refuse(message["type"])
-                return
+                _raise_unexpected(message["type"], (_DENIAL + _BODY,), self.session)
         HttpExchange.send(self, message, now)
 
     def finish(self, error: BaseException | None, now: float) -> None:
@@ -410,8 +410,6 @@ class WebSocketExchange(HttpExchange):
             raise ClientDisconnected
         if self._finished:
             return
-        if self.session is SessionState.DENIED:
-            _raise_unexpected(kind, () if self.ended else (_DENIAL + _BODY,), self.session)
         _raise_unexpected(kind, self._legal, self.session)
 
     def _accept(self, message: Message, now: float) -> None:
@@ -505,8 +503,7 @@ def _check_close(message: Message) -> tuple[int, str]:
     reason = message.get("reason")
     if reason is None:
         reason = ""
-    _encode_text("reason", reason)
-    return int(code), reason
+    return int(code), cut_reason(_encode_text("reason", reason))
 
 
 def _encode_text(name: str, text: object) -> bytes:

@@ -37,7 +37,16 @@ except ImportError:
         return (int.from_bytes(data, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
 
 
-__all__ = ["Close", "Control", "Event", "Failure", "FrameReader", "encode_close", "encode_header"]
+__all__ = [
+    "Close",
+    "Control",
+    "Event",
+    "Failure",
+    "FrameReader",
+    "cut_reason",
+    "encode_close",
+    "encode_header",
+]
 
 TEXT: Final = 0x1
 BINARY: Final = 0x2
@@ -386,10 +395,14 @@ def encode_header(opcode: int, size: int, *, compressed: bool = False) -> bytes:
     return struct.pack("!BBQ", first, 127, size)
 
 
+def cut_reason(octets: bytes) -> str:
+    """Return as much of a reason as a close frame holds, cut between two characters (RFC 6455 §5.5)."""
+    return octets[:_MAX_REASON_SIZE].decode("utf-8", "ignore")
+
+
 def encode_close(code: int, reason: str) -> bytes:
-    """Return a close frame. A reason that is too long is cut between two characters (RFC 6455 §5.5)."""
+    """Return a close frame; 1005 stands for one without a code. A reason that is too long is cut."""
     if code == NO_STATUS:
         return encode_header(CLOSE, 0)
-    octets = reason.encode("utf-8")[:_MAX_REASON_SIZE].decode("utf-8", "ignore").encode("utf-8")
-    payload = struct.pack("!H", code) + octets
+    payload = struct.pack("!H", code) + cut_reason(reason.encode("utf-8")).encode("utf-8")
     return encode_header(CLOSE, len(payload)) + payload
