@@ -286,3 +286,17 @@ def test_a_refused_head_leaves_nothing_bad_behind() -> None:
     head = taken(*PLAIN, b"X-New: fine")
     assert head.content_length == 0
     assert read(*PLAIN, b"Bad Name: x") is None
+
+
+@pytest.mark.parametrize("value", [b"websocket", b"WebSocket", b"h2c, websocket"])
+def test_what_may_become_a_websocket_is_left_to_the_gate(value: bytes) -> None:
+    for _ in range(2):
+        assert read(*PLAIN, b"Upgrade: " + value, b"Connection: Upgrade") is None
+
+
+@pytest.mark.parametrize("value", [b"h2c", b"TLS/1.0", b"websockets"])
+def test_another_upgrade_is_a_field_like_others(value: bytes) -> None:
+    for _ in range(2):
+        head = taken(*PLAIN, b"Upgrade: " + value, b"Connection: Upgrade")
+        assert not head.websocket
+        assert (b"upgrade", value) in head.fields

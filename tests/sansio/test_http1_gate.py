@@ -578,3 +578,37 @@ def test_trailers_without_end_are_refused() -> None:
     refusal = refusal_of(b"0\r\n" + b"a:b\r\n" * 100_000, SETTINGS)
 
     assert refusal == PeerError(431, "more than 100 fields")
+
+
+UPGRADES: Final = {
+    "plain": ((b"Upgrade: websocket", b"Connection: Upgrade"), True),
+    "any-case": ((b"UPGRADE: WebSocket", b"connection: UPGRADE"), True),
+    "in-lists": ((b"Upgrade: h2c, websocket", b"Connection: keep-alive, upgrade"), True),
+    "in-lines": ((b"Upgrade: h2c", b"Upgrade: websocket", b"Connection: a", b"Connection: upgrade"), True),
+    "then-others": ((b"Upgrade: websocket", b"Upgrade: a", b"Connection: upgrade", b"Connection: a"), True),
+    "no-connection": ((b"Upgrade: websocket",), False),
+    "no-upgrade": ((b"Connection: upgrade",), False),
+    "another-protocol": ((b"Upgrade: websocket/13", b"Connection: upgrade"), False),
+    "part-of-a-name": ((b"Upgrade: xwebsocket", b"Connection: upgraded"), False),
+}
+
+
+@pytest.mark.parametrize(("lines", "asked"), UPGRADES.values(), ids=UPGRADES)
+@pytest.mark.parametrize(
+    ("method", "version", "possible"),
+    [(b"GET", b"HTTP/1.1", True), (b"POST", b"HTTP/1.1", False), (b"GET", b"HTTP/1.0", False)],
+    ids=["get", "post", "http-1.0"],
+)
+def test_a_request_asks_for_a_websocket(
+    lines: tuple[bytes, ...], asked: bool, method: bytes, version: bytes, possible: bool
+) -> None:
+    """RFC 6455 §4.2.1; RFC 9110 §7.8."""
+    fields = [(b"host", b"a")]
+    for line in lines:
+        name, _, value = line.partition(b": ")
+        fields.append((name.lower(), value))
+
+    head = interpret(method, b"/", version, fields)
+
+    assert isinstance(head, RequestHead)
+    assert head.websocket is (asked and possible)

@@ -16,6 +16,7 @@ from sansio.http1_writer import (
     encode_early_hint,
     encode_error,
     encode_head,
+    encode_switch,
     encode_trailers,
 )
 from sansio.settings import DefaultFields
@@ -151,3 +152,44 @@ def test_a_line_is_decoded_to_what_it_was(name: str, value: str) -> None:
     pair = (name.encode(), value.strip().encode())
     (line,) = ENCODER.encode([pair]).lines
     assert ENCODER.decode(line) == pair
+
+
+def test_an_answer_to_another_version_of_websocket_names_ours() -> None:
+    """RFC 9110 §15.5.22: "The server MUST send an Upgrade header field in a 426 response"; RFC 6455 §4.4."""
+    for status, upgrade, version in ((426, [b"websocket"], [b"13"]), (400, [], [])):
+        response = read(b"".join(encode_error(status, "", make_defaults())))[0]
+        assert isinstance(response, h11.Response)
+        assert [value for name, value in response.headers if name == b"upgrade"] == upgrade
+        assert [value for name, value in response.headers if name == b"sec-websocket-version"] == version
+
+
+@pytest.mark.parametrize(
+    ("fields", "date", "server"),
+    [([], DATE, b"tricorn"), ([(b"date", b"d"), (b"Server", b"s"), (b"x", b"1")], b"d", b"s")],
+    ids=["defaults", "own"],
+)
+def test_a_switch_has_the_answer_and_each_field_once(
+    fields: list[tuple[bytes, bytes]], date: bytes, server: bytes
+) -> None:
+    """RFC 6455 §4.2.2."""
+    octets = encode_switch(ENCODER.encode(fields), make_defaults(), [b"sec-websocket-protocol: a\r\n"], b"t=")
+    client = h11.Connection(h11.CLIENT)
+    client.send(h11.Request(method="GET", target="/", headers=[("Host", "a"), ("Upgrade", "websocket")]))
+    client.send(h11.EndOfMessage())
+    client.receive_data(octets)
+    event = client.next_event()
+    assert isinstance(event, h11.InformationalResponse)
+    assert event.status_code == 101
+    others = [(b"x", b"1")] if fields else []
+    assert sorted(event.headers) == sorted(
+        [
+            (b"connection", b"Upgrade"),
+            (b"date", date),
+            (b"sec-websocket-accept", b"t="),
+            (b"sec-websocket-protocol", b"a"),
+            (b"server", server),
+            (b"upgrade", b"websocket"),
+            (b"x-extra", b"1"),
+            *others,
+        ]
+    )

@@ -294,3 +294,27 @@ def test_a_plain_request_has_no_content_and_stays() -> None:
         False,
         False,
     )
+
+
+@pytest.mark.parametrize(("secure", "scheme"), [(False, "ws"), (True, "wss")])
+def test_a_websockets_scope_differs_from_a_requests_only_where_it_must(secure: bool, scheme: str) -> None:
+    """ASGI, "WebSocket", Connection Scope."""
+    builder = ScopeBuilder(TransportInfo(secure=secure), Settings(root_path="/x"), {"a": 1})
+    head = RequestHead("GET", b"/%20?q", "1.1", [(b"host", b"a")])
+    expected = builder.build(head)
+    del expected["method"]
+    expected |= {
+        "type": "websocket",
+        "scheme": scheme,
+        "subprotocols": ["b", "a"],
+        "extensions": {"websocket.http.response": {}},
+    }
+
+    first = builder.build_websocket(head, ["b", "a"])
+    assert first == expected
+    vandalise(first)
+    assert builder.build_websocket(head, ["b", "a"]) == expected
+
+
+def test_a_plain_head_asks_for_no_websocket() -> None:
+    assert RequestHead("GET", b"/", "1.1", []).websocket is False

@@ -180,3 +180,29 @@ def test_without_a_clock_there_is_no_date() -> None:
 def test_a_value_of_the_wrong_type_is_a_usage_error(name: str, value: Any) -> None:
     with pytest.raises(UsageError, match=name):
         make(name, value)
+
+
+@pytest.mark.parametrize(
+    "name", ["ws_handshake_timeout", "ws_close_timeout", "ws_ping_timeout", "ws_ping_interval"]
+)
+@pytest.mark.parametrize("value", [-1, math.nan, None, "5", True], ids=repr)
+def test_a_websockets_times_are_lengths_of_time(name: str, value: Any) -> None:
+    make(name, 2.5)
+    make(name, math.inf)
+    with pytest.raises(UsageError, match=f"{name} must be a number of seconds"):
+        make(name, value)
+
+
+@pytest.mark.parametrize("name", ["ws_max_size", "ws_max_fragments"])
+@pytest.mark.parametrize("value", [0, -1, 1.0, None, "5", True], ids=repr)
+def test_a_websockets_limits_are_positive(name: str, value: Any) -> None:
+    make(name, 1)
+    with pytest.raises(UsageError, match=f"{name} must be a positive integer"):
+        make(name, value)
+
+
+@pytest.mark.parametrize("name", ["ws_ping_interval", "ws_ping_timeout"])
+def test_a_ping_needs_time(name: str) -> None:
+    make(name, 0.001)
+    with pytest.raises(UsageError, match=f"{name} must be more than 0; math.inf means never"):
+        make(name, 0)

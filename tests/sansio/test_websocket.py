@@ -1,0 +1,720 @@
+"""The WebSocket session: bytes of a client in, ASGI messages out, and back. RFC 6455; ASGI, "WebSocket"."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
+from wsproto.extensions import PerMessageDeflate
+
+from sansio import (
+    ClientDisconnected,
+    InvalidMessage,
+    Message,
+    Settings,
+    TransportInfo,
+    UnexpectedMessage,
+)
+from tests.sansio.websocket_client import CONTINUATION, HANDSHAKE, Frame, WebSocketPair, close_frame, frame
+
+TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
+ACCEPT: Message = {"type": "websocket.accept"}
+GONE = (1006, "")
+
+
+def text(value: Any) -> Message:
+    return {"type": "websocket.send", "text": value}
+
+
+def close(*values: Any) -> Message:
+    return {"type": "websocket.close", **dict(zip(("code", "reason"), values, strict=False))}
+
+
+def denial(status: Any = 401, headers: Any = ()) -> Message:
+    return {"type": "websocket.http.response.start", "status": status, "headers": headers}
+
+
+def denial_body(body: Any = b"", *, more: Any = False) -> Message:
+    return {"type": "websocket.http.response.body", "body": body, "more_body": more}
+
+
+# The handshake.
+
+
+@pytest.mark.parametrize(("secure", "scheme"), [(False, "ws"), (True, "wss")])
+def test_the_scope_says_what_the_client_asks_for(secure: bool, scheme: str) -> None:
+    transport = TransportInfo(client=("1.2.3.4", 5), server=("5.6.7.8", 9), secure=secure)
+    pair = WebSocketPair(Settings(root_path="/x"), transport=transport, state={"a": 1})
+    pair.request(subprotocols=["a", "b"], fields=[(b"Sec-WebSocket-Protocol", b"c ,\td")], target="/%61?q")
+    scope = pair.exchange.scope
+    headers = scope.pop("headers")
+    assert scope == {
+        "type": "websocket",
+        "asgi": {"version": "3.0", "spec_version": "2.5"},
+        "http_version": "1.1",
+        "scheme": scheme,
+        "path": "/x/a",
+        "raw_path": b"/%61",
+        "query_string": b"q",
+        "root_path": "/x",
+        "client": ("1.2.3.4", 5),
+        "server": ("5.6.7.8", 9),
+        "subprotocols": ["a", "b", "c", "d"],
+        "state": {"a": 1},
+        "extensions": {"websocket.http.response": {}},
+    }
+    assert (b"upgrade", b"WebSocket") in headers or (b"upgrade", b"websocket") in headers
+
+
+def test_connect_comes_first_and_nothing_else_before_the_answer() -> None:
+    pair = WebSocketPair()
+    pair.request()
+    assert pair.receive() == {"type": "websocket.connect"}
+    assert pair.receive() is None
+    assert pair.output == b""
+
+
+def test_accepting_answers_the_key() -> None:
+    """RFC 6455 §1.3 has this key and its answer."""
+    pair = WebSocketPair()
+    pair.send(HANDSHAKE)
+    pair.tell(ACCEPT)
+    assert pair.head[0] == b"http/1.1 101 switching protocols"
+    assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".lower() in pair.head
+    assert {b"upgrade: websocket", b"connection: upgrade"} <= set(pair.head)
+    assert not [line for line in pair.head if line.startswith((b"content-length", b"transfer-encoding"))]
+    assert pair.content == b""
+    assert pair.receive() == {"type": "websocket.connect"}
+
+
+def test_accepting_may_choose_a_subprotocol_and_add_fields() -> None:
+    pair = WebSocketPair()
+    pair.request(subprotocols=["a", "b"])
+    pair.tell({"type": "websocket.accept", "subprotocol": "b", "headers": [(b"X-A", b"1"), (b"x-a", b"2")]})
+    assert pair.accepted.subprotocol == "b"
+    assert [field for field in pair.accepted.extra_headers if field[0] == b"x-a"] == [
+        (b"x-a", b"1"),
+        (b"x-a", b"2"),
+    ]
+
+
+@pytest.mark.parametrize("subprotocol", ["c", "A", "", "a, b", b"a", 5, ["a"]], ids=repr)
+def test_a_subprotocol_that_was_not_offered_raises(subprotocol: Any) -> None:
+    """RFC 6455 §4.2.2: the client would have to fail the connection."""
+    pair = WebSocketPair()
+    pair.request(subprotocols=["a", "b"])
+    with pytest.raises(InvalidMessage, match="'subprotocol' must be one of"):
+        pair.tell({"type": "websocket.accept", "subprotocol": subprotocol})
+    assert pair.output == b""
+    pair.tell({"type": "websocket.accept", "subprotocol": "a"})
+    assert pair.accepted.subprotocol == "a"
+
+
+@pytest.mark.parametrize(
+    ("headers", "problem"),
+    [
+        ([(b"Sec-WebSocket-Protocol", b"a")], "'subprotocol'"),
+        ([(b"sec-websocket-accept", b"a")], "the server's"),
+        ([(b"x", b"1"), (b"sec-websocket-extensions", b"a")], "the server's"),
+        ([(b"Upgrade", b"websocket")], "the server's"),
+        ([(b":status", b"101")], "not a token"),
+        ([(b"x", b"a\r\nb")], "control character"),
+        ([("x", b"a")], "must be bytes"),
+        (None, "iterable"),
+    ],
+    ids=["protocol", "accept", "extensions", "upgrade", "pseudo", "split", "str", "none"],
+)
+def test_fields_that_are_the_servers_or_wrong_raise(headers: Any, problem: str) -> None:
+    pair = WebSocketPair()
+    pair.request(subprotocols=["a"])
+    with pytest.raises(InvalidMessage, match=problem):
+        pair.tell({"type": "websocket.accept", "headers": headers})
+    assert pair.output == b""
+    pair.tell(ACCEPT)
+    assert pair.status == 101
+
+
+@pytest.mark.parametrize("name", [b"connection", b"content-length", b"transfer-encoding", b"keep-alive"])
+def test_fields_of_framing_never_get_into_the_answer(name: bytes) -> None:
+    """RFC 9110 §8.6: no Content-Length in a 1xx."""
+    pair = WebSocketPair()
+    pair.send(HANDSHAKE)
+    pair.tell({"type": "websocket.accept", "headers": [(name, b"4")]})
+    assert [line for line in pair.head if line.startswith(name + b":")] in ([], [b"connection: upgrade"])
+
+
+def test_compression_is_agreed_on_and_used_for_messages_that_gain() -> None:
+    pair = WebSocketPair()
+    pair.open(extensions=[PerMessageDeflate()])
+    assert len(pair.accepted.extensions) == 1
+    pair.say(TextMessage(data="a" * 1000))
+    pair.say(BytesMessage(data=b""))
+    assert (pair.take(), pair.take()) == ("a" * 1000, b"")
+    for message in ("b" * 1000, "c" * 63, "", "b" * 1000):
+        pair.tell(text(message))
+    assert pair.messages == ["b" * 1000, "c" * 63, "", "b" * 1000]
+    assert [seen.compressed for seen in pair.frames] == [True, False, False, True]
+    assert len(pair.frames[0].payload) < 100
+
+
+def test_compression_can_be_turned_off() -> None:
+    pair = WebSocketPair(Settings(ws_per_message_deflate=False))
+    pair.open(extensions=[PerMessageDeflate()])
+    pair.tell(text("a" * 1000))
+    assert pair.accepted.extensions == []
+    assert pair.frames == [Frame(TEXT, b"a" * 1000)]
+
+
+# Messages.
+
+
+def test_messages_keep_their_kind_and_an_empty_one_is_one() -> None:
+    pair = WebSocketPair()
+    pair.open()
+    assert pair.receive() is None
+    pair.send(frame(TEXT, b"") + frame(BINARY, b"") + frame(TEXT, "é".encode()) + frame(BINARY, b"\xff"))
+    assert pair.receive() == {"type": "websocket.receive", "text": "", "bytes": None}
+    assert pair.receive() == {"type": "websocket.receive", "text": None, "bytes": b""}
+    assert (pair.take(), pair.take()) == ("é", b"\xff")
+    assert pair.receive() is None
+
+
+def test_fragments_and_what_comes_between_them_are_invisible() -> None:
+    """RFC 6455 §5.4."""
+    pair = WebSocketPair()
+    pair.open()
+    sent = frame(TEXT, b"\xc3", fin=False) + frame(PING, b"p") + frame(CONTINUATION, b"\xa9")
+    pair.send(*(bytes((octet,)) for octet in sent))
+    assert pair.take() == "é"
+    assert pair.frames == [Frame(PONG, b"p")]
+
+
+@pytest.mark.parametrize(
+    ("message", "sent"),
+    [
+        (text("é"), Frame(TEXT, b"\xc3\xa9")),
+        (text(""), Frame(TEXT, b"")),
+        ({"type": "websocket.send", "bytes": b"\xff", "text": None}, Frame(BINARY, b"\xff")),
+        ({"type": "websocket.send", "bytes": b""}, Frame(BINARY, b"")),
+        ({"type": "websocket.send", "bytes": bytearray(b"a")}, Frame(BINARY, b"a")),
+        ({"type": "websocket.send", "bytes": memoryview(b"a")}, Frame(BINARY, b"a")),
+        (text("a" * 126), Frame(TEXT, b"a" * 126)),
+        (text("a" * 65_536), Frame(TEXT, b"a" * 65_536)),
+    ],
+    ids=["text", "no-text", "bytes", "no-bytes", "bytearray", "memoryview", "16-bit", "64-bit"],
+)
+def test_a_message_goes_out_as_one_frame(message: Message, sent: Frame) -> None:
+    pair = WebSocketPair()
+    pair.open()
+    pair.tell(message)
+    assert pair.frames == [sent]
+
+
+@pytest.mark.parametrize(
+    ("message", "problem"),
+    [
+        ({"type": "websocket.send"}, "exactly one"),
+        ({"type": "websocket.send", "bytes": None, "text": None}, "exactly one"),
+        ({"type": "websocket.send", "bytes": b"", "text": ""}, "exactly one"),
+        ({"type": "websocket.send", "text": b"a"}, "'text' must be a str, got bytes"),
+        ({"type": "websocket.send", "bytes": "a"}, "'bytes' must be bytes, got str"),
+        ({"type": "websocket.send", "bytes": 5}, "'bytes' must be bytes, got int"),
+        (text("\ud800"), "surrogate"),
+        (close(1000, "\ud800"), "surrogate"),
+        (close(1000, b"a"), "'reason' must be a str, got bytes"),
+        *((close(code), "'code' must be") for code in (999, 0, -1, 1004, 1005, 1006, 1015, 1016, 2999)),
+        *((close(code), "'code' must be") for code in (5000, 70_000, True, 1000.0, "1000")),
+        ({"type": []}, "'type'"),
+        ({}, "'type'"),
+        (None, "'type'"),
+    ],
+)
+def test_a_message_that_is_wrong_raises_and_changes_nothing(message: Any, problem: str) -> None:
+    pair = WebSocketPair()
+    pair.open()
+    with pytest.raises(InvalidMessage, match=problem):
+        pair.tell(message)
+    assert pair.frames == []
+    pair.tell(text("a"))
+    pair.say(TextMessage(data="b"))
+    assert (pair.messages, pair.take()) == (["a"], "b")
+    assert pair.exchange.statistics(pair.now).messages_out == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [ACCEPT, denial(), denial_body(), {"type": "http.response.start", "status": 200}, {"type": "x"}],
+    ids=lambda message: str(message["type"]),
+)
+def test_a_message_that_has_no_place_in_an_open_session_raises(message: Message) -> None:
+    pair = WebSocketPair()
+    pair.open()
+    with pytest.raises(UnexpectedMessage, match="expected 'websocket.send' or 'websocket.close', got"):
+        pair.tell(message)
+    pair.tell(text("a"))
+    assert pair.messages == ["a"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [text("a"), denial_body(), {"type": "http.response.start", "status": 200}],
+    ids=lambda message: str(message["type"]),
+)
+def test_a_message_before_the_answer_raises(message: Message) -> None:
+    pair = WebSocketPair()
+    pair.request()
+    with pytest.raises(UnexpectedMessage, match="expected 'websocket.accept' or .*neither accepted"):
+        pair.tell(message)
+    assert pair.output == b""
+    pair.tell(ACCEPT)
+    assert pair.status == 101
+
+
+# Closing. More in test_websocket_closing.py.
+
+
+@pytest.mark.parametrize(
+    ("data", "seen", "answer"),
+    [
+        (close_frame(), (1005, ""), b""),
+        (close_frame(1000), (1000, ""), b"\x03\xe8"),
+        (close_frame(4999, "é".encode()), (4999, "é"), b"\x13\x87"),
+    ],
+    ids=["no code", "code", "reason"],
+)
+def test_the_clients_close_is_answered_and_ends_the_connection(
+    data: bytes, seen: tuple[int, str], answer: bytes
+) -> None:
+    """RFC 6455 §5.5.1, §7.1.1: the server ends the transport first."""
+    pair = WebSocketPair()
+    pair.open()
+    assert pair.receive() is None
+    pair.send(frame(TEXT, b"a") + data + frame(TEXT, b"b"), frame(PING))
+    assert pair.frames == [Frame(CLOSE, answer)]
+    assert pair.connection.write_ended
+    assert pair.take() == "a"
+    assert pair.disconnect() == seen
+    with pytest.raises(ClientDisconnected):
+        pair.tell(text("x"))
+    with pytest.raises(ClientDisconnected):
+        pair.tell(close())
+    pair.finish()
+    pair.eof()
+    assert pair.connection.closed
+    assert len(pair.frames) == 1
+    assert pair.exchange.statistics(pair.now).close_code == seen[0]
+
+
+def test_the_applications_close_waits_for_the_clients() -> None:
+    pair = WebSocketPair(Settings(ws_close_timeout=10.0))
+    pair.open()
+    pair.send(frame(TEXT, b"not taken"))
+    pair.tell(close(3000, "bye"))
+    assert pair.close == (3000, "bye")
+    assert not pair.connection.write_ended
+    assert pair.disconnect() == (3000, "bye")
+    with pytest.raises(UnexpectedMessage, match="nothing more, got 'websocket.send'; .*closed by the app"):
+        pair.tell(text("x"))
+    with pytest.raises(UnexpectedMessage):
+        pair.tell(close())
+    pair.send(frame(TEXT, b"a") + frame(PING))
+    assert not pair.connection.write_ended
+    pair.send(close_frame(1001))
+    assert pair.connection.write_ended
+    assert pair.disconnect() == (3000, "bye")
+    assert len(pair.frames) == 1
+    with pytest.raises(UnexpectedMessage, match="the WebSocket was closed"):
+        pair.tell(text("x"))
+
+
+def test_a_close_without_a_code_is_1000() -> None:
+    pair = WebSocketPair()
+    pair.open()
+    pair.tell(close(None, None))
+    assert pair.frames == [Frame(CLOSE, b"\x03\xe8")]
+    assert pair.disconnect() == (1000, "")
+
+
+def test_a_close_that_is_not_answered_is_given_up() -> None:
+    pair = WebSocketPair(Settings(ws_close_timeout=10.0))
+    pair.open()
+    pair.tell(close())
+    pair.run_until(pair.now + 9.9)
+    assert not pair.connection.write_ended
+    pair.run_until(pair.now + 0.1)
+    assert pair.connection.write_ended
+    assert pair.disconnect() == (1000, "")
+
+
+@pytest.mark.parametrize("how", ["eof", "lose"])
+def test_without_a_close_frame_the_code_is_1006(how: str) -> None:
+    """RFC 6455 §7.1.5."""
+    pair = WebSocketPair()
+    pair.open()
+    pair.send(frame(TEXT, b"a") + frame(TEXT, b"b", fin=False))
+    getattr(pair, how)()
+    assert pair.take() == "a"
+    assert pair.disconnect() == GONE
+    with pytest.raises(ClientDisconnected):
+        pair.tell(text("x"))
+    pair.finish()
+    assert pair.frames == []
+    assert pair.connection.closed
+
+
+@pytest.mark.parametrize("how", ["eof", "lose"])
+def test_a_client_that_leaves_after_the_applications_close_changes_nothing(how: str) -> None:
+    pair = WebSocketPair()
+    pair.open()
+    pair.tell(close(1001))
+    getattr(pair, how)()
+    assert pair.connection.closed
+    assert pair.disconnect() == (1001, "")
+    with pytest.raises(UnexpectedMessage):
+        pair.tell(text("x"))
+
+
+@pytest.mark.parametrize("closing", [False, True])
+def test_a_broken_rule_ends_the_session(closing: bool) -> None:
+    pair = WebSocketPair()
+    pair.open()
+    if closing:
+        pair.tell(close(1001))
+    pair.send(frame(TEXT, b"a") + frame(0x3) + frame(TEXT, b"b"))
+    assert pair.connection.write_ended
+    assert pair.close == ((1001, "") if closing else (1002, ""))
+    assert (pair.connection.error is None) is closing
+    if not closing:
+        assert pair.take() == "a"
+    assert pair.disconnect() == ((1001, "") if closing else (1002, ""))
+
+
+# The application returns.
+
+
+@pytest.mark.parametrize(("error", "code"), [(None, 1000), (ValueError(), 1011)], ids=["return", "error"])
+def test_returning_closes_the_session(error: BaseException | None, code: int) -> None:
+    pair = WebSocketPair()
+    pair.open()
+    pair.send(frame(TEXT, b"not taken"))
+    pair.finish(error)
+    assert pair.close == (code, "")
+    pair.tell(text("of another task"))
+    assert pair.disconnect() == (code, "")
+    pair.send(close_frame(code))
+    assert pair.connection.write_ended
+    assert len(pair.frames) == 1
+
+
+@pytest.mark.parametrize("error", [None, ValueError()], ids=["return", "error"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_returning_without_an_answer_is_a_500(error: BaseException | None, begun: bool) -> None:
+    pair = WebSocketPair()
+    pair.request()
+    if begun:
+        pair.tell(denial())
+    pair.finish(error)
+    assert pair.status == 500
+    assert b"connection: close" in pair.head
+    assert pair.connection.write_ended
+    assert (pair.exchange.failure is None) is (error is not None)
+    pair.tell(ACCEPT)
+
+
+def test_returning_after_the_end_says_nothing() -> None:
+    pair = WebSocketPair()
+    pair.open()
+    pair.tell(close(1001))
+    pair.finish(ValueError())
+    assert pair.close == (1001, "")
+    assert len(pair.frames) == 1
+
+
+# Refusing. More in test_websocket_denial.py.
+
+
+def test_a_close_in_place_of_an_answer_is_a_403() -> None:
+    pair = WebSocketPair()
+    pair.request()
+    with pytest.raises(InvalidMessage):
+        pair.tell(close(1005))
+    pair.tell(close(3000, "secret"))
+    assert pair.status == 403
+    assert b"connection: close" in pair.head
+    assert b"secret" not in pair.output
+    assert pair.connection.write_ended
+    assert pair.receive() == {"type": "websocket.connect"}
+    assert pair.disconnect() == GONE
+    for message in (text("a"), ACCEPT, close(), denial(), denial_body()):
+        with pytest.raises(UnexpectedMessage, match="nothing more, got 'websocket.*was refused"):
+            pair.tell(message)
+    pair.finish()
+    assert pair.exchange.statistics(pair.now).close_code is None
+
+
+def test_a_response_of_the_applications_own() -> None:
+    pair = WebSocketPair()
+    pair.request()
+    pair.tell(denial(401, [(b"x-a", b"1")]))
+    for message in (text("a"), ACCEPT, close(), denial(), {"type": "http.response.body"}):
+        with pytest.raises(
+            UnexpectedMessage, match=f"'websocket.http.response.body', got '{message['type']}'"
+        ):
+            pair.tell(message)
+    wrong: Any
+    for wrong in ({}, None):
+        with pytest.raises(InvalidMessage, match="'type'"):
+            pair.tell(wrong)
+    pair.tell(denial_body(b"one, ", more=True))
+    pair.tell(denial_body(b"two"))
+    assert pair.status == 401
+    assert {b"x-a: 1", b"connection: close", b"transfer-encoding: chunked"} <= set(pair.head)
+    assert pair.content == b"5\r\none, \r\n3\r\ntwo\r\n0\r\n\r\n"
+    pair.receive()
+    assert pair.disconnect() == GONE
+    assert pair.connection.write_ended
+
+
+# Pings.
+
+
+def test_a_ping_is_answered_with_its_payload() -> None:
+    pair = WebSocketPair()
+    pair.open()
+    pair.say(Ping(payload=b"p"))
+    pair.say(Pong(payload=b"unsolicited"))
+    assert pair.frames == [Frame(PONG, b"p")]
+    assert pair.receive() is None
+
+
+def test_pings_go_out_and_their_answers_keep_the_session() -> None:
+    pair = WebSocketPair(Settings(ws_ping_interval=20.0, ws_ping_timeout=10.0))
+    pair.open()
+    seen = set()
+    for number in range(1, 4):
+        pair.run_until(1000.0 + 20 * number)
+        opcode, payload, _ = pair.frames[-1]
+        assert (len(pair.frames), opcode) == (number, PING)
+        seen.add(payload)
+        pair.run_until(pair.now + 9)
+        pair.send(frame(PONG, payload))
+    assert len(seen) == 3
+    assert pair.receive() is None
+
+
+def test_a_ping_without_an_answer_ends_the_session() -> None:
+    pair = WebSocketPair(Settings(ws_ping_interval=4.0, ws_ping_timeout=10.0))
+    pair.open()
+    pair.send(frame(TEXT, b"a"))
+    pair.run_until(1013.9)
+    pair.send(frame(PONG, b"another"))
+    assert [seen.opcode for seen in pair.frames] == [PING]
+    pair.run_until(1014.0)
+    assert pair.close == (1011, "no answer to a ping")
+    assert pair.connection.write_ended
+    assert pair.connection.error is not None
+    assert pair.take() == "a"
+    assert pair.disconnect() == GONE
+
+
+def test_without_an_interval_there_are_no_pings() -> None:
+    pair = WebSocketPair(Settings(ws_ping_interval=math.inf))
+    pair.open()
+    assert pair.connection.deadline == math.inf
+    pair.run_until(1e6)
+    assert pair.frames == []
+
+
+def test_a_pong_behind_messages_that_are_not_taken_may_have_come() -> None:
+    settings = Settings(ws_ping_interval=20.0, ws_ping_timeout=10.0, limit_read_buffer=1)
+    pair = WebSocketPair(settings)
+    pair.open()
+    pair.run_until(1020.0)
+    pair.send(frame(TEXT, b"a") + frame(TEXT, b"b") + frame(PONG, pair.frames[0].payload))
+    pair.run_until(1500.0)
+    assert [seen.opcode for seen in pair.frames] == [PING]
+    assert (pair.take(), pair.take()) == ("a", "b")
+    pair.run_until(1520.0)
+    assert [seen.opcode for seen in pair.frames] == [PING, PING]
+    pair.run_until(1530.0)
+    assert pair.close is not None
+
+
+def test_a_client_that_reads_nothing_gets_a_pong_for_its_last_ping_only() -> None:
+    """RFC 6455 §5.5.3: "it MAY elect to send a Pong frame for only the most recently processed Ping frame"."""
+    pair = WebSocketPair(Settings(limit_write_buffer=100))
+    pair.open()
+    pair.stall()
+    for number in range(1000):
+        pair.send(frame(PING, b"%d" % number))
+    assert pair.connection.size < 300
+    pair.resume()
+    payloads = [seen.payload for seen in pair.frames]
+    assert payloads == [*(b"%d" % number for number in range(len(payloads) - 1)), b"999"]
+
+
+@pytest.mark.parametrize("end", ["close", "peer"])
+def test_no_pong_follows_a_close_frame(end: str) -> None:
+    pair = WebSocketPair(Settings(limit_write_buffer=1))
+    pair.open()
+    pair.stall()
+    pair.tell(text("aa"))
+    pair.send(frame(PING, b"late"))
+    if end == "close":
+        pair.tell(close(1000))
+    else:
+        pair.send(close_frame(1000))
+    pair.resume()
+    assert [seen.opcode for seen in pair.frames] == [TEXT, CLOSE]
+
+
+# Back-pressure.
+
+
+def test_a_client_that_does_not_read_holds_the_application_up() -> None:
+    pair = WebSocketPair(Settings(limit_write_buffer=100))
+    pair.open()
+    pair.stall()
+    pair.tell(text("a" * 50))
+    assert pair.exchange.can_send
+    pair.tell(text("b" * 100))
+    assert not pair.exchange.can_send
+    pair.resume()
+    assert pair.exchange.can_send
+    assert pair.messages == ["a" * 50, "b" * 100]
+
+
+@pytest.mark.parametrize("end", ["nothing", "eof", "lose", "close", "broken"])
+def test_messages_that_are_not_taken_stop_reading_and_are_delivered_later(end: str) -> None:
+    pair = WebSocketPair(Settings(limit_read_buffer=1024))
+    pair.open()
+    connection = pair.connection
+    sent = [str(number) for number in range(20)]
+    last = {"close": close_frame(3000, b"bye"), "broken": frame(0x3)}.get(end, b"")
+    connection.receive_data(
+        b"".join(frame(TEXT, data.encode()) for data in sent) + frame(PING, b"p"), pair.now
+    )
+    assert not connection.wants_read
+    connection.receive_data(frame(TEXT, b"last") + last, pair.now)
+    if end == "eof":
+        connection.receive_eof(pair.now)
+    elif end == "lose":
+        pair.lose()
+    assert [pair.take() for _ in range(21)] == [*sent, "last"]
+    assert [seen.opcode for seen in pair.frames if seen.opcode == PONG] == [] if end == "lose" else [PONG]
+    if end == "nothing":
+        assert pair.receive() is None
+        assert connection.wants_read
+        return
+    expected = {"eof": GONE, "lose": GONE, "close": (3000, "bye"), "broken": (1002, "")}
+    assert pair.disconnect() == expected[end]
+
+
+def test_reading_goes_on_only_when_there_is_room() -> None:
+    pair = WebSocketPair(Settings(limit_read_buffer=300))
+    pair.open()
+    pair.send(frame(TEXT, b"a") + frame(TEXT, b"b" * 1000) + frame(PING))
+    assert pair.take() == "a"
+    assert not pair.connection.wants_read
+    assert pair.frames == []
+    assert pair.take() == "b" * 1000
+    assert pair.connection.wants_read
+    assert pair.frames == [Frame(PONG, b"")]
+
+
+def test_a_transport_that_is_gone_is_told_though_messages_wait() -> None:
+    pair = WebSocketPair(Settings(limit_read_buffer=1))
+    pair.open()
+    pair.send(frame(TEXT, b"a") + frame(TEXT, b"b") + close_frame(3000))
+    pair.lose()
+    assert pair.exchange.disconnected
+    for message in (text("x"), close()):
+        with pytest.raises(ClientDisconnected):
+            pair.tell(message)
+    assert (pair.take(), pair.take()) == ("a", "b")
+    assert pair.disconnect() == (3000, "")
+
+
+@pytest.mark.parametrize("error", [None, ValueError()], ids=["return", "error"])
+def test_returning_while_messages_wait_of_a_transport_that_is_gone_says_nothing(
+    error: BaseException | None,
+) -> None:
+    pair = WebSocketPair(Settings(limit_read_buffer=1))
+    pair.open()
+    pair.send(frame(TEXT, b"a") + frame(TEXT, b"b"))
+    pair.lose()
+    pair.finish(error)
+    assert pair.frames == []
+    assert pair.connection.closed
+    assert pair.connection.deadline == math.inf
+
+
+@pytest.mark.parametrize("behind", [b"", close_frame(1001)], ids=["nothing", "close"])
+def test_what_waits_behind_messages_is_dropped_by_the_applications_close(behind: bytes) -> None:
+    pair = WebSocketPair(Settings(limit_read_buffer=1))
+    pair.open()
+    pair.send(frame(TEXT, b"a") + frame(TEXT, b"b") + frame(PING) + behind)
+    assert not pair.connection.wants_read
+    pair.tell(close(1000))
+    assert pair.connection.wants_read
+    assert pair.connection.write_ended is bool(behind)
+    assert pair.disconnect() == (1000, "")
+    assert pair.frames == [Frame(CLOSE, b"\x03\xe8")]
+
+
+def test_a_client_that_has_ended_its_side_is_not_waited_for() -> None:
+    pair = WebSocketPair(Settings(limit_read_buffer=1))
+    pair.open()
+    pair.connection.receive_data(frame(TEXT, b"a") + frame(TEXT, b"b"), pair.now)
+    pair.connection.receive_eof(pair.now)
+    pair.tell(text("x"))
+    pair.tell(close(1000))
+    assert [seen.opcode for seen in pair.frames] == [TEXT, CLOSE]
+    assert pair.connection.closed
+
+
+# Shutdown, and what is known afterwards.
+
+
+def test_shutting_down_closes_with_1012() -> None:
+    pair = WebSocketPair()
+    pair.open()
+    pair.send(frame(TEXT, b"a"))
+    pair.shut_down()
+    pair.shut_down()
+    assert pair.close == (1012, "")
+    assert pair.take() == "a"
+    assert pair.disconnect() == (1012, "")
+    with pytest.raises(ClientDisconnected):
+        pair.tell(text("x"))
+    pair.say(CloseConnection(code=1012))
+    assert pair.connection.write_ended
+    assert len(pair.frames) == 1
+
+
+def test_shutting_down_after_the_applications_close_changes_nothing() -> None:
+    pair = WebSocketPair()
+    pair.open()
+    pair.tell(close(3000))
+    pair.shut_down()
+    assert pair.disconnect() == (3000, "")
+    assert len(pair.frames) == 1
+
+
+def test_statistics_tell_of_the_session() -> None:
+    pair = WebSocketPair(transport=TransportInfo(secure=True))
+    pair.request()
+    before = pair.exchange.statistics(pair.now)
+    assert (before.kind, before.scheme, before.status, before.close_code) == ("websocket", "wss", None, None)
+    pair.tell(ACCEPT)
+    pair.send(frame(TEXT, b"abc") + frame(BINARY, b"d"))
+    pair.tell(text("é"))
+    pair.now += 5
+    during = pair.exchange.statistics(pair.now)
+    assert (during.status, during.close_code, during.messages_in, during.messages_out) == (101, None, 2, 1)
+    assert (during.bytes_in, during.bytes_out, during.ended) == (4, 2, pair.now)
+    pair.send(close_frame())
+    after = pair.exchange.statistics(pair.now + 5)
+    assert (after.close_code, after.opened, after.ended) == (1005, 1000.0, 1005.0)
