@@ -172,9 +172,10 @@ class WebSocketExchange(HttpExchange):
             return {"type": "websocket.connect"}
         if self._messages:
             message = self._messages.popleft()
-            self.held -= len(message) + _MESSAGE_OVERHEAD
-            if self.held < self._settings.limit_read_buffer:
-                self._read_on(now)
+            if self.session is SessionState.OPEN:
+                self.held -= len(message) + _MESSAGE_OVERHEAD
+                if self.held < self._settings.limit_read_buffer:
+                    self._read_on(now)
             if isinstance(message, str):
                 return {"type": "websocket.receive", "bytes": None, "text": message}
             return {"type": "websocket.receive", "bytes": message, "text": None}
@@ -245,9 +246,7 @@ class WebSocketExchange(HttpExchange):
             return
         self.session = SessionState.ENDED
         if not self.ended:
-            held = self.held
             HttpExchange.disconnect(self, now)
-            self.held = held  # Of the messages.
 
     def shut_down(self, now: float) -> None:
         """The server is about to stop: close with 1012, and let the application know."""
@@ -373,9 +372,7 @@ class WebSocketExchange(HttpExchange):
             self._code = code
             self._reason = reason
             self.disconnected = True
-            held = self.held
             self._enter(ResponseState.LOST, now)
-            self.held = held  # Of the messages.
         self._end(now)
 
     def _end(self, now: float) -> None:

@@ -70,7 +70,7 @@ _MAX_HEADER_SIZE: Final = 14
 _MAX_REASON_SIZE: Final = 123
 _MAX_PIECES: Final = 1_024
 
-# What compression may add to octets that cannot be compressed: stored blocks with headers of their own.
+# What compression may add to octets that cannot be compressed, beside an eighth: the headers of stored blocks.
 _EXPANSION: Final = 1_024
 _FLUSH: Final = 16  # In each fragment.
 
@@ -177,7 +177,7 @@ class _Gate:
         self._octets += payload_length
         limit = self._max_size
         if self._compressed:
-            limit += limit // 64 + _EXPANSION + _FLUSH * self.fragments
+            limit += limit // 8 + _EXPANSION + _FLUSH * self.fragments
         if self.fragments > self._max_fragments or self._octets > limit:
             return CloseReason.MESSAGE_TOO_BIG
         return allowed
@@ -346,11 +346,13 @@ class FrameReader:
                     message, self._gate.message = self._gate.message, None
                     return message
                 if isinstance(event, TextMessage):
-                    self._text.append(event.data)
+                    if event.data:
+                        self._text.append(event.data)
                     if event.message_finished:
                         return self._join_text()
                 else:
-                    self._pieces.append(bytes(event.data))
+                    if event.data:
+                        self._pieces.append(bytes(event.data))
                     if event.message_finished:
                         return self._join()
             elif isinstance(event, Ping):

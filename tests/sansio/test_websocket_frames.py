@@ -48,7 +48,10 @@ compressions = pytest.mark.parametrize("compressed", [False, True], ids=["plain"
 def without_speedups(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module as it is where the C code of websockets is not installed."""
     monkeypatch.setitem(sys.modules, "websockets.speedups", None)
-    spec = importlib.util.spec_from_file_location("sansio.websocket_frames_slow", websocket_frames.__file__)
+    source = Path(websocket_frames.__file__).with_name(
+        "websocket_frames.py"
+    )  # The other one may be compiled.
+    spec = importlib.util.spec_from_file_location("sansio.websocket_frames_slow", source)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import sys
 import tracemalloc
+import zlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -112,9 +114,38 @@ def test_control_frames_are_no_part_of_a_message() -> None:
 
 
 def test_what_cannot_be_compressed_fits_as_well() -> None:
-    content = bytes(place * place * 97 >> 7 & 0xFF for place in range(100_000))
+    content = random.Random(1).randbytes(100_000)
     for data in (content, content[:100]):
         assert read(inflating(len(data)), [frame(BINARY, deflated(data), rsv=RSV1)]) == [data]
+
+
+def test_a_message_that_is_flushed_in_each_fragment_fits_as_well() -> None:
+    content = random.Random(2).randbytes(400)
+    compressor = zlib.compressobj(wbits=-15)
+    data = frame(BINARY, b"", fin=False, rsv=RSV1)
+    for place in range(400):
+        piece = compressor.compress(content[place : place + 1]) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        data += frame(CONTINUATION, piece, fin=False)
+
+    assert read(inflating(400), [data + frame(CONTINUATION, b"\x00")]) == [content]
+
+
+def test_octets_beyond_the_limit_are_not_looked_at() -> None:
+    data = frame(TEXT, deflated(b"a" * 100 + b"\xff"), rsv=RSV1)
+    assert facts(read(inflating(100), [data])) == TOO_BIG
+
+
+@opcodes
+def test_a_message_that_was_delivered_is_not_kept(opcode: int) -> None:
+    reader = inflating(MEBIBYTE)
+    data = frame(opcode, deflated(bytes(MEBIBYTE)), rsv=RSV1)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        assert len(read(reader, [data])) == 1
+        assert tracemalloc.get_traced_memory()[0] - before < 4 * SLACK
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("payload", [b"", b"a"], ids=["empty", "one octet"])
