@@ -135,17 +135,16 @@ class AsyncioDriver(asyncio.Protocol):
             logger.exception("Internal error; the connection is dropped")
             self._transport.abort()
 
-    async def wait(self, exchange: Exchange) -> None:
-        """Return when the exchange was named ready."""
+    def wait(self, exchange: Exchange) -> asyncio.Future[None]:
+        """Return, once awaited, when the exchange was named ready."""
         waiter = self._listener.loop.create_future()
-        waiters = self._waiters.setdefault(exchange, [])
-        waiters.append(waiter)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter in waiters:
-                waiters.remove(waiter)
-            raise
+        waiters = self._waiters.get(exchange)
+        if waiters is None:
+            self._waiters[exchange] = [waiter]
+        else:  # Those that were cancelled wait no more.
+            waiters[:] = [other for other in waiters if not other.done()]
+            waiters.append(waiter)
+        return waiter
 
     def hold(self, exchange: Exchange) -> None:
         """Let the head wait a moment for its content."""

@@ -52,8 +52,8 @@ class Driver(Protocol):
     def service(self) -> None:
         """Do what the connection says: wake, write, close, arm. Never blocks, never raises."""
 
-    async def wait(self, exchange: Exchange) -> None:
-        """Return when the exchange's situation may have changed; too early is harmless."""
+    def wait(self, exchange: Exchange) -> Awaitable[None]:
+        """Return, once awaited, when the exchange's situation may have changed; too early is harmless."""
 
     def hold(self, exchange: Exchange) -> None:
         """Call `exchange.flush` after `HOLD` seconds."""
