@@ -340,9 +340,12 @@ class WebSocketExchange(HttpExchange):
         if self.session is SessionState.CLOSING:
             self._end(now)
             return
+        reason = event.reason if isinstance(event, Close) else ""
         if not self.disconnected:
-            outbox.write(encode_close(event.code, ""))
-        self._leave(event.code, event.reason if isinstance(event, Close) else "", now)
+            # "the endpoint typically echos the status code it received", and browsers show its page the reason too.
+            # RFC 6455 §5.5.1
+            outbox.write(encode_close(event.code, reason))
+        self._leave(event.code, reason, now)
 
     # Ending.
 

@@ -341,7 +341,7 @@ async def test_messages_before_the_close_are_still_the_applications() -> None:
 
     async with make_server(app) as server, opened_by_hand(server) as client:
         await client.send(frame(TEXT, b"1") + frame(TEXT, b"2") + frame(CLOSE, b"\x0b\xb8bye"))
-        assert await client.rest() == b"\x88\x02\x0b\xb8"
+        assert await client.rest() == b"\x88\x05\x0b\xb8bye"
         release.set()
         await done.wait()
     assert [message.get("text") for message in received[:2]] == ["1", "2"]

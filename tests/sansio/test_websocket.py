@@ -280,7 +280,7 @@ def test_a_message_before_the_answer_raises(message: Message) -> None:
     [
         (close_frame(), (1005, ""), b""),
         (close_frame(1000), (1000, ""), b"\x03\xe8"),
-        (close_frame(4999, "é".encode()), (4999, "é"), b"\x13\x87"),
+        (close_frame(4999, "é".encode()), (4999, "é"), b"\x13\x87\xc3\xa9"),
     ],
     ids=["no code", "code", "reason"],
 )

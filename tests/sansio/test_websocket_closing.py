@@ -35,7 +35,7 @@ def test_a_code_goes_both_ways(code: int) -> None:
     theirs = WebSocketPair()
     theirs.open()
     theirs.send(close_frame(code, "é".encode()))
-    assert theirs.frames == [Frame(CLOSE, payload(code))]
+    assert theirs.frames == [Frame(CLOSE, payload(code, "é".encode()))]
     assert theirs.disconnect() == (code, "é")
 
 
