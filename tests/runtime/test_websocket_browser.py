@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from typing import Any, Final
@@ -85,7 +87,7 @@ class App:
 
 async def test_a_browser_talks_and_sees_how_it_ends(backend: Backend) -> None:
     app = App()
-    with tempfile.TemporaryDirectory() as profile:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         async with runtime.Server(app, port=0, lifespan="off") as server:
             port = server.addresses[0][1]
             command = [
@@ -98,13 +100,13 @@ async def test_a_browser_talks_and_sees_how_it_ends(backend: Backend) -> None:
                 f"http://127.0.0.1:{port}/",
             ]
             with subprocess.Popen(  # noqa: ASYNC220 - it returns at once.
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
             ) as process:
                 try:
                     with anyio.fail_after(15):
                         await app.done.wait()
                 finally:
-                    process.kill()
+                    os.killpg(process.pid, signal.SIGKILL)  # With all that it has started.
 
     assert app.said.decode().split("\n") == [
         "chat permessage-deflate",
