@@ -174,7 +174,7 @@ class WebSocketExchange(HttpExchange):
             message = self._messages.popleft()
             if self.session is SessionState.OPEN:
                 self.held -= len(message) + _MESSAGE_OVERHEAD
-                if self.held < self._settings.limit_read_buffer:
+                if self._rest and self.held < self._settings.limit_read_buffer:
                     self._read_on(now)
             if isinstance(message, str):
                 return {"type": "websocket.receive", "bytes": None, "text": message}
@@ -280,8 +280,7 @@ class WebSocketExchange(HttpExchange):
     def _read_on(self, now: float) -> None:
         """There is room again."""
         rest, self._rest = self._rest, b""
-        if rest:
-            self._read(rest, 0, now)
+        self._read(rest, 0, now)
         if not self._rest and not self.ended:
             if self._input_ended:
                 self._leave(ABNORMAL, "", now)

@@ -260,6 +260,19 @@ class FrameReader:
 
     def read(self, data: bytes, start: int) -> tuple[int, Event | None]:
         """Read octets from `start`, up to the end of a frame; return where it stopped and what that completed."""
+        if not self._left and not self._header and start + 6 <= len(data):
+            # Nearly every frame: short, and here in one piece.
+            first, length = data[start], data[start + 1] - _MASKED
+            end = start + 6 + length
+            short = 0 <= length < 126 and end <= len(data) and length <= self._max_size
+            if short and first in _FINAL_DATA and not self._gate.fragments:
+                payload = apply_mask(data[start + 6 : end], data[start + 2 : start + 6])
+                if first != _FINAL_TEXT:
+                    return end, payload
+                try:
+                    return end, payload.decode("utf-8")
+                except UnicodeDecodeError:
+                    return end, Failure(INVALID_DATA, _FAILURES[INVALID_DATA])
         if self._left:
             end = min(start + self._left, len(data))
             self._left -= end - start

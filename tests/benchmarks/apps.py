@@ -17,9 +17,15 @@ PLAIN: Final = (b"content-type", b"text/plain; charset=utf-8")
 
 
 async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-    """Answer a greeting on `/`, 10 MiB on `/down` and `/down-chunked`, the size of the body on `/up`."""
+    """Answer a greeting on `/`, 10 MiB on `/down` and `/down-chunked`, the size of the body on `/up`.
+
+    What comes over a WebSocket, as octets, goes back.
+    """
     if scope["type"] == "lifespan":
         await _live(receive, send)
+        return
+    if scope["type"] == "websocket":
+        await _echo(receive, send)
         return
     path = scope["path"]
     if path == "/":
@@ -44,6 +50,13 @@ async def _live(receive: Receive, send: Send) -> None:
         await send({"type": message["type"] + ".complete"})
         if message["type"] == "lifespan.shutdown":
             return
+
+
+async def _echo(receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "bytes": message["bytes"]})
 
 
 async def _answer(body: bytes, send: Send) -> None:

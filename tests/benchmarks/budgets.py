@@ -57,6 +57,9 @@ def _rows() -> Iterator[Budget]:
     yield Budget(Cell("idle", "tricorn-uvloop"), 8)
     yield Budget(Cell("idle", "tricorn-asyncio"), 8)
     yield Budget(Cell("idle", "tricorn-trio"), 12)
+    yield _against("echo-16", "tricorn-uvloop", 0.8, "uvicorn-websockets-sansio")
+    yield _against("echo-16", "tricorn-trio", 0.35, "hypercorn-trio")
+    yield _against("echo-64k", "tricorn-uvloop", 1.0, "uvicorn-websockets-sansio")
     # "Flat" leaves room for what no server can help: 5,000 connections do not fit in a core's caches.
     for server in ("tricorn-uvloop", "tricorn-asyncio", "tricorn-trio"):
         for idle in (1000, 5000):

@@ -67,7 +67,7 @@ class Wrk:
 
 def warm_up(port: int, requests: int) -> None:
     """Send plain requests, one after the other on one connection, so that nothing lazy is measured later."""
-    with _connect(port) as connection:
+    with connect(port) as connection:
         for _ in range(requests):
             _greet(connection)
 
@@ -76,7 +76,7 @@ def download(port: int, path: str, seconds: float) -> int:
     """Fetch `path` again and again on one connection for `seconds`, and return how many times."""
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
     buffer = memoryview(bytearray(READ_SIZE))
-    with _connect(port) as connection:
+    with connect(port) as connection:
         done = 0
         give_up_at = time.monotonic() + seconds
         while not done or time.monotonic() < give_up_at:
@@ -90,7 +90,7 @@ def upload(port: int, seconds: float) -> int:
     """Send 10 MiB to `/up` again and again on one connection for `seconds`, and return how many times."""
     head = f"POST /up HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {BODY_SIZE}\r\n\r\n".encode()
     expected = str(BODY_SIZE).encode()
-    with _connect(port) as connection:
+    with connect(port) as connection:
         done = 0
         give_up_at = time.monotonic() + seconds
         while not done or time.monotonic() < give_up_at:
@@ -111,7 +111,7 @@ def idle_connections(port: int, count: int) -> Iterator[None]:
     connections: list[socket.socket] = []
     try:
         for _ in range(count):
-            connections.append(_connect(port))
+            connections.append(connect(port))
             _greet(connections[-1])
         yield
         closed = sum(not _is_open(connection) for connection in connections)
@@ -120,6 +120,13 @@ def idle_connections(port: int, count: int) -> Iterator[None]:
     finally:
         for connection in connections:
             connection.close()
+
+
+def connect(port: int) -> socket.socket:
+    """Connect to 127.0.0.1 at `port`; what takes longer than `SOCKET_TIMEOUT` raises `TimeoutError`."""
+    connection = socket.create_connection(("127.0.0.1", port), SOCKET_TIMEOUT)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
 
 
 def raise_descriptor_limit(connections: int) -> int:
@@ -131,12 +138,6 @@ def raise_descriptor_limit(connections: int) -> int:
         soft = wanted if hard == unlimited else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return connections if soft == unlimited else soft - SPARE_DESCRIPTORS
-
-
-def _connect(port: int) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port), SOCKET_TIMEOUT)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return connection
 
 
 def _greet(connection: socket.socket) -> None:

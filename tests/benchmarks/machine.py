@@ -50,7 +50,8 @@ def describe_machine() -> dict[str, str]:
 def versions(servers: Iterable[Server]) -> dict[str, str]:
     """The versions of wrk and of every distribution that `servers` are made of."""
     names = sorted(
-        {name for server in servers for name in server.requires} | {"anyio", "h11", "h2", "wsproto"}
+        {name for server in servers for name in server.requires}
+        | {"anyio", "h11", "h2", "websockets", "wsproto"}
     )
     found = {name: version for name in names if (version := installed_version(name)) is not None}
     return found | {"wrk": _wrk_version()}

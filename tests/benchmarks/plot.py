@@ -6,11 +6,10 @@ from typing import Final
 
 from tests.benchmarks.results import Cell, Results, Summary, figure
 from tests.benchmarks.scenarios import Scenario
-from tests.benchmarks.servers import REFERENCE
 
 WIDTH: Final = 760
-LEFT: Final = 150
-BAR_WIDTH: Final = 470
+LEFT: Final = 190
+BAR_WIDTH: Final = 430
 BAR_HEIGHT: Final = 14
 ROW_HEIGHT: Final = 20
 TITLE_HEIGHT: Final = 34
@@ -64,16 +63,16 @@ def _panel(results: Results, scenario: Scenario, top: float, parts: list[str]) -
     heading = escape(f"{scenario.name}: {scenario.cost_unit}")
     parts.append(f'<text class="title" x="{MARGIN}" y="{top + 20:g}">{heading}</text>')
     top += TITLE_HEIGHT
-    full = _full_scale(dict(rows))
+    full = _full_scale(dict(rows), scenario.reference)
     for server, summary in sorted(rows, key=lambda row: row[1].cost):
         _bar(server, summary, full, top, parts)
         top += ROW_HEIGHT
     return top
 
 
-def _full_scale(rows: dict[str, Summary]) -> float:
+def _full_scale(rows: dict[str, Summary], name: str) -> float:
     longest = max(summary.highest for summary in rows.values())
-    reference = rows.get(REFERENCE) or min(rows.values(), key=lambda summary: summary.cost)
+    reference = rows.get(name) or min(rows.values(), key=lambda summary: summary.cost)
     return max(min(longest, LONGEST * reference.cost), 1e-9)
 
 

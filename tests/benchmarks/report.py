@@ -12,7 +12,6 @@ from tests.benchmarks.budgets import Verdict, verdicts
 from tests.benchmarks.plot import draw
 from tests.benchmarks.results import Cell, Results, figure
 from tests.benchmarks.scenarios import Scenario
-from tests.benchmarks.servers import REFERENCE
 
 BEGIN_MARK: Final = "<!-- figures -->"
 END_MARK: Final = "<!-- /figures -->"
@@ -136,14 +135,21 @@ class Report:
 
     def _rows(self, scenario: Scenario) -> list[Row]:
         rows: list[Row] = [
-            ("server", scenario.cost_unit, "lowest..highest", f"x {REFERENCE}", scenario.rate_unit, "core")
+            (
+                "server",
+                scenario.cost_unit,
+                "lowest..highest",
+                f"x {scenario.reference}",
+                scenario.rate_unit,
+                "core",
+            )
         ]
         for server in self.results.servers(scenario.name):
             cell = Cell(scenario.name, server)
             summary = self.results.summary(cell)
             if summary is None:
                 continue
-            ratio = self.results.ratio(cell, Cell(scenario.name, REFERENCE))
+            ratio = self.results.ratio(cell, Cell(scenario.name, scenario.reference))
             rows.append(
                 (
                     server,

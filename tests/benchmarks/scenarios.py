@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Final
 
 from tests.benchmarks.apps import BODY_SIZE
+from tests.benchmarks.echo import Echo
 from tests.benchmarks.load import Wrk, download, idle_connections, upload
 from tests.benchmarks.measure import Clock, resident_bytes
 from tests.benchmarks.results import Sample
-from tests.benchmarks.servers import Running
+from tests.benchmarks.servers import DEFLATE, ECHO_REFERENCE, HTTP1, REFERENCE, WEBSOCKET, Running
 
 MEBIBYTES: Final = BODY_SIZE / 2**20
 PER_REQUEST: Final = "µs CPU/request"
+PER_ECHO: Final = "µs CPU/echo"
 PER_MEBIBYTE: Final = "ms CPU/MiB"
 REQUEST_RATE: Final = "requests/s"
+ECHO_RATE: Final = "echoes/s"
 MEBIBYTE_RATE: Final = "MiB/s"
 
 
@@ -23,6 +26,7 @@ MEBIBYTE_RATE: Final = "MiB/s"
 class Scenario:
     """One question, asked of every server that speaks `protocol`; the lower the cost, the better.
 
+    The costs are also told as multiples of that of the server called `reference`.
     `run` is given a server that has just started and the number of seconds that it may take.
     """
 
@@ -31,8 +35,9 @@ class Scenario:
     cost_unit: str
     rate_unit: str
     run: Callable[[Running, int], Sample]
-    protocol: str = "http1"
+    protocol: str = HTTP1
     connections: int = 64
+    reference: str = REFERENCE
 
 
 def _requests(wrk: Wrk, server: Running, seconds: int) -> Sample:
@@ -44,6 +49,12 @@ def _requests(wrk: Wrk, server: Running, seconds: int) -> Sample:
 def _requests_beside(idle: int, server: Running, seconds: int) -> Sample:
     with idle_connections(server.port, idle):
         return _requests(Wrk(), server, seconds)
+
+
+def _echoes(echo: Echo, server: Running, seconds: int) -> Sample:
+    with echo.ready(server.port, seconds) as work, Clock(server.pid) as clock:
+        echoes = work()
+    return Sample(clock.cpu / echoes * 1e6, echoes / clock.elapsed, clock.cpu / clock.elapsed)
 
 
 def _bodies(transfer: Callable[[int, float], int], server: Running, seconds: int) -> Sample:
@@ -60,6 +71,10 @@ def _memory_of_idle(count: int, server: Running, _seconds: int) -> Sample:
     before = resident_bytes(server.pid)
     with idle_connections(server.port, count):
         return Sample((resident_bytes(server.pid) - before) / count / 1000)
+
+
+def _on(connections: int) -> str:
+    return "one connection" if connections == 1 else f"{connections} connections"
 
 
 SCENARIOS: Final = (
@@ -110,6 +125,25 @@ SCENARIOS: Final = (
             connections=idle + 64,
         )
         for idle in (10, 1000, 5000)
+    ),
+    *(
+        Scenario(
+            name,
+            f"WebSocket, binary messages of {size} echoed, {_on(echo.connections)}",
+            PER_ECHO,
+            ECHO_RATE,
+            partial(_echoes, echo),
+            protocol=DEFLATE if echo.deflate else WEBSOCKET,
+            connections=echo.connections,
+            reference=ECHO_REFERENCE,
+        )
+        for name, size, echo in (
+            ("echo-16", "16 bytes", Echo(16)),
+            ("echo-1k", "1 KiB", Echo(1024)),
+            ("echo-64k", "64 KiB", Echo(64 * 1024)),
+            ("echo-1m", "1 MiB", Echo(1024 * 1024, connections=1)),
+            ("echo-1k-deflate", "1 KiB, compressed both ways,", Echo(1024, deflate=True)),
+        )
     ),
 )
 

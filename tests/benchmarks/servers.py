@@ -23,6 +23,15 @@ STOPPING_TIMEOUT: Final = 5.0
 WARM_UP_REQUESTS: Final = 300
 
 REFERENCE: Final = "uvicorn"
+ECHO_REFERENCE: Final = "uvicorn-websockets-sansio"
+
+# What a server can be asked, and a scenario asks.
+HTTP1: Final = "http1"
+WEBSOCKET: Final = "websocket"
+DEFLATE: Final = "websocket-deflate"
+PLAIN_ONLY: Final = frozenset({HTTP1})
+ECHO_ONLY: Final = frozenset({WEBSOCKET, DEFLATE})
+EVERYTHING: Final = PLAIN_ONLY | ECHO_ONLY
 
 
 class StartError(Exception):
@@ -37,7 +46,7 @@ class Server:
     command: str
     arguments: str
     requires: tuple[str, ...]
-    protocols: frozenset[str] = frozenset({"http1"})
+    protocols: frozenset[str] = PLAIN_ONLY
 
     def missing(self) -> list[str]:
         """The distributions that it needs and that this Python does not have."""
@@ -63,8 +72,11 @@ class Running:
 
 # Access logs are off but where the name says "log", and every server has one worker. Idle connections outlive the
 # measurement everywhere: granian allows them 60 seconds at most, and counts them in its limit of requests at work.
-TRICORN: Final = "{app} --port {port} --no-access-log --timeout-keep-alive 600"
-UVICORN: Final = "{app} --port {port} --no-access-log --log-level warning --timeout-keep-alive 600"
+# No server pings a WebSocket while it is measured.
+TRICORN: Final = "{app} --port {port} --no-access-log --timeout-keep-alive 600 --ws-ping-interval 600"
+UVICORN: Final = (
+    "{app} --port {port} --no-access-log --log-level warning --timeout-keep-alive 600 --ws-ping-interval 600"
+)
 HYPERCORN: Final = "{app} --bind 127.0.0.1:{port} --log-level WARNING --keep-alive 600"
 
 SERVERS: Final = (
@@ -73,9 +85,16 @@ SERVERS: Final = (
         "tricorn",
         f"{TRICORN} --backend asyncio --loop uvloop",
         ("tricorn", "uvloop"),
+        EVERYTHING,
     ),
-    Server("tricorn-asyncio", "tricorn", f"{TRICORN} --backend asyncio --loop asyncio", ("tricorn",)),
-    Server("tricorn-trio", "tricorn", f"{TRICORN} --backend trio", ("tricorn", "trio")),
+    Server(
+        "tricorn-asyncio",
+        "tricorn",
+        f"{TRICORN} --backend asyncio --loop asyncio",
+        ("tricorn",),
+        EVERYTHING,
+    ),
+    Server("tricorn-trio", "tricorn", f"{TRICORN} --backend trio", ("tricorn", "trio"), EVERYTHING),
     Server(
         "uvicorn",
         "uvicorn",
@@ -92,15 +111,36 @@ SERVERS: Final = (
     Server("uvicorn-log", "uvicorn", "{app} --port {port}", ("uvicorn", "httptools", "uvloop")),
     Server("uvicorn-h11", "uvicorn", f"{UVICORN} --http h11 --loop asyncio", ("uvicorn", "h11")),
     Server(
+        "uvicorn-websockets-sansio",
+        "uvicorn",
+        f"{UVICORN} --http httptools --loop uvloop --ws websockets-sansio",
+        ("uvicorn", "httptools", "uvloop", "websockets"),
+        ECHO_ONLY,
+    ),
+    Server(
+        "uvicorn-wsproto",
+        "uvicorn",
+        f"{UVICORN} --http httptools --loop uvloop --ws wsproto",
+        ("uvicorn", "httptools", "uvloop", "wsproto"),
+        ECHO_ONLY,
+    ),
+    Server(
         "granian",
         "granian",
         "{app} --interface asgi --host 127.0.0.1 --port {port} --workers 1 --loop uvloop --http 1"
         " --no-access-log --log-level warning --backpressure 20000 --http1-header-read-timeout 60000",
         ("granian", "uvloop"),
+        PLAIN_ONLY | {WEBSOCKET},
     ),
-    Server("hypercorn-asyncio", "hypercorn", f"{HYPERCORN} -k asyncio", ("hypercorn",)),
-    Server("hypercorn-trio", "hypercorn", f"{HYPERCORN} -k trio", ("hypercorn", "trio")),
-    Server("daphne", "daphne", "-b 127.0.0.1 -p {port} -v 0 {app}", ("daphne",)),
+    Server("hypercorn-asyncio", "hypercorn", f"{HYPERCORN} -k asyncio", ("hypercorn",), EVERYTHING),
+    Server("hypercorn-trio", "hypercorn", f"{HYPERCORN} -k trio", ("hypercorn", "trio"), EVERYTHING),
+    Server(
+        "daphne",
+        "daphne",
+        "-b 127.0.0.1 -p {port} -v 0 --ping-interval 600 {app}",
+        ("daphne",),
+        PLAIN_ONLY | {WEBSOCKET},
+    ),
 )
 
 

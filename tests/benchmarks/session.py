@@ -40,7 +40,7 @@ def measure_all(
                 # A server that failed once is not asked again: its failures may be slow.
                 if scenario.protocol not in server.protocols or cell in results.failures:
                     continue
-                label = f"{turn}/{repeats} {scenario.name:16} {server.name:18}"
+                label = f"{turn}/{repeats} {scenario.name:16} {server.name:25}"
                 try:
                     with running(server, cores.server) as target:
                         sample = scenario.run(target, seconds)
