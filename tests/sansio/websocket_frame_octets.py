@@ -272,7 +272,10 @@ def may_be_received(code: int) -> bool:
 
 
 def begins_utf8(data: bytes, *, whole: bool) -> bool:
-    return first_bad_octet(data) is None and (not whole or _open_sequence(data) == 0)
+    bad = first_bad_octet(data)
+    if not whole and bad == len(data) - 1 and data[bad - 1 : bad] == b"\xed" and 0xA0 <= data[bad] <= 0xBF:
+        return True  # Python's decoder, and so wsproto, knows a surrogate by its third octet only.
+    return bad is None and (not whole or _open_sequence(data) == 0)
 
 
 # The table of RFC 3629 §4: first octet, and what the second may be. All others are 80 to BF.
