@@ -17,7 +17,7 @@ from dataclasses import replace
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Final, TypeAlias
 
-from sansio import ClientDisconnected, Connection, Exchange, InvalidMessage, TransportInfo
+from sansio import ClientDisconnected, Connection, Exchange, InvalidMessage, Settings, TransportInfo
 
 from .messages import MESSAGES, fields_of
 from .scopes import check_scope
@@ -41,7 +41,7 @@ from .world import (
     World,
 )
 
-__all__ = ["AFTER_EACH", "AT_THE_END", "Machine", "Violation"]
+__all__ = ["AFTER_EACH", "AT_THE_END", "Machine", "Violation", "reachable"]
 
 Law: TypeAlias = Callable[[World], None]
 
@@ -267,7 +267,11 @@ def memory_is_bounded(world: World) -> None:
     )
     limit = 8 * s.limit_request_head + 2 * s.limit_read_buffer + s.limit_write_buffer
     limit += 4 * world.largest_read + 2 * by_app + _MEMORY_SLACK
-    held = sum(len(item) for item in _reachable(world) if isinstance(item, (bytes, bytearray, str)))
+    held = sum(
+        len(item)
+        for item in reachable(world.connection, world.settings)
+        if isinstance(item, (bytes, bytearray, str))
+    )
     assert held <= limit, f"{held} bytes held, {limit} allowed"
 
 
@@ -582,7 +586,7 @@ def nothing_is_held_after_the_end(world: World) -> None:
     other = world.replay(world.operations)
     other.do(Lost())
     assert other.connection.closed
-    for item in _reachable(other):
+    for item in reachable(other.connection, other.settings):
         assert not isinstance(item, Exchange), f"{type(item).__name__} is held"
 
 
@@ -638,11 +642,11 @@ def _walk(start: object) -> Iterator[object]:
         waiting.extend(gc.get_referents(item))
 
 
-def _reachable(world: World) -> Iterator[object]:
+def reachable(connection: Connection, settings: Settings) -> Iterator[object]:
     """Yield what the connection holds, but for what all connections share."""
-    other = Connection(TransportInfo(), world.settings, world.now, {})
+    other = Connection(TransportInfo(), settings, 0.0, {})
     shared = {id(item) for item in _walk(other)}
-    return (item for item in _walk(world.connection) if id(item) not in shared)
+    return (item for item in _walk(connection) if id(item) not in shared)
 
 
 AFTER_EACH: Final[tuple[Law, ...]] = (

@@ -11,7 +11,15 @@ from typing import Any, Final
 
 from sansio import InvalidMessage, UnexpectedMessage
 
-__all__ = ["MESSAGES", "TAINT", "ResponseModel", "content_of", "fields_of"]
+__all__ = [
+    "MESSAGES",
+    "TAINT",
+    "WEBSOCKET_LEGAL",
+    "WEBSOCKET_MESSAGES",
+    "ResponseModel",
+    "content_of",
+    "fields_of",
+]
 
 TAINT: Final = b"\r\nx-taint: 1"
 _BAD: Final = "bad"
@@ -209,3 +217,59 @@ class ResponseModel:
                 self.trailers += fields_of(message)
                 if not message.get("more_trailers", False):
                     self._stage = _Stage.ALL
+
+
+_SEND: Final = "websocket.send"
+_CLOSE: Final = "websocket.close"
+_DENY: Final = "websocket.http.response."
+
+WEBSOCKET_MESSAGES: Final[dict[str, Any]] = {
+    "accept": {"type": "websocket.accept"},
+    "accept b": {"type": "websocket.accept", "subprotocol": "b", "headers": [(b"x-extra", b"1")]},
+    "bad accept subprotocol": {"type": "websocket.accept", "subprotocol": "c"},
+    "bad accept field": {"type": "websocket.accept", "headers": [(b"Sec-WebSocket-Accept", b"x")]},
+    "bad accept value": {"type": "websocket.accept", "headers": [(b"x", b"a\r\nb")]},
+    "text": {"type": _SEND, "text": "h\u00e9llo"},
+    "text none": {"type": _SEND, "text": "", "bytes": None},
+    "text 300": {"type": _SEND, "text": "\U0001f600ab" * 100},
+    "bytes": {"type": _SEND, "bytes": b"\x00\xff"},
+    "bytes 125": {"type": _SEND, "bytes": b"x" * 125},
+    "bytes 300": {"type": _SEND, "bytes": bytes(range(100)) * 3, "text": None},
+    "bytes 70000": {
+        "type": _SEND,
+        "bytes": b"".join(number.to_bytes(4, "big") for number in range(3_500)) * 5,
+    },
+    "bad both": {"type": _SEND, "text": "", "bytes": b""},
+    "bad neither": {"type": _SEND},
+    "bad surrogate": {"type": _SEND, "text": "\ud800"},
+    "bad text": {"type": _SEND, "text": b"a"},
+    "bad bytes": {"type": _SEND, "bytes": "a"},
+    "close": {"type": _CLOSE},
+    "close 3000": {"type": _CLOSE, "code": 3000, "reason": "enough"},
+    "close long": {"type": _CLOSE, "code": 1001, "reason": "\u00e9" * 100},
+    "bad close 1005": {"type": _CLOSE, "code": 1005},
+    "bad close 1006": {"type": _CLOSE, "code": 1006},
+    "bad close 70000": {"type": _CLOSE, "code": 70_000},
+    "bad close code": {"type": _CLOSE, "code": "1000"},
+    "bad close reason": {"type": _CLOSE, "reason": "\udfff"},
+    "deny": {"type": _DENY + "start", "status": 401, "headers": [(b"content-length", b"2")]},
+    "deny 204": {"type": _DENY + "start", "status": 204},
+    "bad deny": {"type": _DENY + "start", "status": 101},
+    "deny body": {"type": _DENY + "body", "body": b"no"},
+    "deny more": {"type": _DENY + "body", "body": b"n", "more_body": True},
+    "bad deny body": {"type": _DENY + "body", "body": "no"},
+    "start": {"type": "http.response.start", "status": 200},
+    "body": {"type": "http.response.body", "body": b"ok"},
+    "hint": {"type": _DENY + "early_hint", "links": [b"</a>"]},
+    "receive": {"type": "websocket.receive", "text": "a"},
+    "bad type": {"type": None},
+    "bad empty": {},
+    "bad none": None,
+}
+
+# What is legal before an answer, after accepting and after denying.
+WEBSOCKET_LEGAL: Final[dict[str, set[object]]] = {
+    "connecting": {"websocket.accept", _CLOSE, _DENY + "start"},
+    "open": {_SEND, _CLOSE},
+    "denied": {_DENY + "body"},
+}

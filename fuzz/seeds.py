@@ -12,6 +12,10 @@ from typing import Final
 from .generate import HOSTILE_HEADS, pipeline, request
 from .messages import MESSAGES
 from .script import REQUESTS, write_script
+from .websocket import FIRSTS, OFFERS, STARTS, Kind, mutate_websocket
+from .websocket import MESSAGES as WEBSOCKET_MESSAGES
+from .websocket import SETTINGS as WEBSOCKET_SETTINGS
+from .wire import client_frame
 from .world import (
     SETTINGS,
     AppFinish,
@@ -30,7 +34,7 @@ from .world import (
     Wait,
 )
 
-__all__ = ["gate_seeds", "http1_seeds", "scope_seeds"]
+__all__ = ["gate_seeds", "http1_seeds", "scope_seeds", "websocket_seeds"]
 
 _RANDOM_SEEDS: Final = 60
 
@@ -150,3 +154,92 @@ def scope_seeds() -> list[bytes]:
     rng = random.Random(3)
     heads = [request(rng).partition(b"\r\n\r\n")[0] for _ in range(2 * _RANDOM_SEEDS)]
     return [bytes([number % len(SETTINGS)]) + head for number, head in enumerate(heads)]
+
+
+def websocket_seeds() -> list[bytes]:
+    """Return sessions under each of the settings, with each of the offers; and what comes of changing them."""
+    stories = _websocket_stories()
+    seeds = [
+        bytes([settings, offer]) + story
+        for settings, offer in itertools.product(range(len(WEBSOCKET_SETTINGS)), range(len(OFFERS)))
+        for story in stories[(settings + offer) % 6 :: 6]
+    ]
+    rng = random.Random(4)
+    seeds += [mutate_websocket(mutate_websocket(rng.choice(seeds), rng), rng) for _ in range(_RANDOM_SEEDS)]
+    return seeds
+
+
+def _websocket_stories() -> list[bytes]:
+    """Return sessions that a fuzzer need not find by itself, without the octets for settings and offer."""
+    names = list(WEBSOCKET_MESSAGES)
+
+    def send(name: str) -> list[int]:
+        return [Kind.APP_SEND, names.index(name)]
+
+    def say(payload: bytes, how: int = 0, times: int = 0) -> list[int]:
+        return [Kind.MESSAGE, how, len(payload), times, *payload]
+
+    def frame(first: int, payload: bytes, how: int = 0) -> list[int]:
+        return [Kind.FRAME, how, FIRSTS.index(first), len(payload), 0, *payload]
+
+    take, receive = [Kind.TAKE], [Kind.APP_RECEIVE]
+    bye = frame(0x88, b"\x03\xe8bye")
+    close = [*send("close 3000"), *take]
+    out = [octet for name in ("text", "bytes", "text 300", "bytes 300", "text none") for octet in send(name)]
+    far = [octet for first in (0, 70, 140) for octet in say(bytes(range(first, first + 60)) * 3, 0b1100, 0)]
+    stories = [
+        [*far * 3, *receive * 9, *bye, *take],
+        [*say(b"ab\xc3", 0b1000), *receive, *take],
+        [*say(b"ab\xc3"), *receive, *take],
+        [*send("bytes 70000"), *send("bytes 300"), *send("bytes 70000"), *take, *bye, Kind.EOF, *take],
+        [*say(b"a") * 4, Kind.EOF, *close, *receive, *take],
+        [*say(b"hi"), *receive, *receive, *out, *take, *bye, *receive, *receive, *take, Kind.EOF],
+        [*say(b"\xc3\xa9\xc3\xa9", 0b110001), *receive, *close, *say(b"late"), *bye, *receive, *take],
+        [*say(b"abc", 0b1111100, 4), *say(b"abc", 0b1001, 4), *receive, *receive, *receive, *bye, *take],
+        [*say(b"a") * 5, *receive * 3, *close, *bye, *take, *receive],
+        [*say(b"a", 0b1000, 5), *say(b"\x00\xff", 0b1100, 3), *receive * 4, Kind.WAIT, 4, *take],
+        [
+            *frame(0x89, b"p1"),
+            *out,
+            *frame(0x89, b"p2"),
+            *frame(0x89, b"p3"),
+            *take,
+            *frame(0x8A, b"1"),
+            *take,
+        ],
+        [Kind.WAIT, 2, *take, *frame(0x8A, b"1"), Kind.WAIT, 3, *take, Kind.WAIT, 4, *take, *receive],
+        [
+            *frame(0x01, b"\xc3"),
+            *frame(0x89, b""),
+            *frame(0x80, b"\xa9"),
+            *receive,
+            Kind.SHUT_DOWN,
+            *take,
+            *bye,
+        ],
+        [*say(b"a") * 4, Kind.SHUT_DOWN, *receive * 3, Kind.DEADLINE, *take, Kind.DEADLINE, *take],
+        [*say(b"a") * 4, Kind.LOST, *receive * 3, *send("text"), *take],
+        [*say(b"a") * 4, *bye, Kind.EOF, *receive * 6, *take],
+        [Kind.RAW, 0, 25, 5, *client_frame(0x89, b"nineteen octets, so"), *send("text"), Kind.TAKE],
+        [Kind.RAW, 0, 15, 0, *b"\x82\xff\0\0\0\0\0\0\0\x01mask?", *receive, *receive],
+        [Kind.SHUT_DOWN, *send("accept"), *take, *receive, *bye, *receive],
+        [*frame(0x88, b"\x03"), *receive, *take],
+        [*frame(0x81, b"\xff"), *receive, *take, Kind.WAIT, 4],
+        [*frame(0x81, b"x", 0xFF), *receive, *take, Kind.EOF],
+        [
+            *send("bytes 70000"),
+            *send("text"),
+            *take,
+            *close,
+            Kind.DEADLINE,
+            *take,
+            Kind.DEADLINE,
+            *take,
+            *receive,
+        ],
+        [*send("deny body"), *take, Kind.APP_FINISH, 0, *receive, *take],
+        [*say(b"early"), *send("accept b"), *take, *receive * 3, Kind.APP_FINISH, 1, *take, *bye],
+        [*say(b"early"), Kind.EOF, *send("accept"), *receive * 3, *take],
+        [*(octet for name in names if name.startswith("bad") for octet in send(name)), *out, *take],
+    ]
+    return [bytes([start, *story]) for story in stories for start in range(len(STARTS))]

@@ -4,6 +4,7 @@
 ``gate``: the octets are what a peer sends, to a server whose application reads everything and answers. However they
 are cut and whoever reads them, the same comes of them; and what the machine accepts, h11 accepts with the same result.
 ``scope``: the octets are a request's head. If it is accepted, its scope is sound.
+``websocket``: the octets are a script for a `fuzz.websocket.Session`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from .generate import Chooser, mutate, pipeline
 from .machine import Machine
 from .scopes import check_scope
 from .script import mutate_script, read_script
-from .seeds import gate_seeds, http1_seeds, scope_seeds
+from .seeds import gate_seeds, http1_seeds, scope_seeds, websocket_seeds
+from .websocket import check_websocket, mutate_websocket
 from .wire import ResponseReader, read_requests
 from .world import SETTINGS
 
@@ -208,4 +210,10 @@ TARGETS: Final = {
         check_gate, gate_seeds, _mutate_stream, "requests in any cut, through every reader, against h11"
     ),
     "scope": Target(check_scope_of_head, scope_seeds, mutate, "heads, and the scopes that are made of them"),
+    "websocket": Target(
+        check_websocket,
+        websocket_seeds,
+        mutate_websocket,
+        "WebSockets: frames, an application and time, in any order",
+    ),
 }

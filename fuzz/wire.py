@@ -3,11 +3,13 @@
 `ResponseReader` is an h11 client that reads response after response; each complete one is read again by llhttp.
 `read_requests` is a plain reader of requests, written from RFC 9112 for messages that were accepted already: it
 finds where they end and what their content is.
+`read_frames` reads what one side of a WebSocket says, written from RFC 6455 and RFC 7692.
 """
 
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,7 +17,8 @@ from typing import Final
 import h11
 import httptools
 
-__all__ = ["ReadRequest", "ReadResponse", "ResponseReader", "read_requests"]
+__all__ = ["Deflate", "ReadRequest", "ReadResponse", "ResponseReader", "Side"]
+__all__ += ["client_frame", "read_deflate", "read_frames", "read_requests"]
 
 Field = tuple[bytes, bytes]
 
@@ -269,3 +272,188 @@ def _read_chunks(request: ReadRequest, data: bytes, position: int) -> None:
         if not line.endswith(b"\r\n") or _FIELD.fullmatch(line[:-2]) is None:
             request.broken = True
             return
+
+
+# WebSocket frames.
+
+
+@dataclass(slots=True)
+class Side:
+    """What one side of a WebSocket has said in frames, up to its close frame."""
+
+    messages: list[str | bytes] = field(default_factory=list)
+    pings: list[bytes] = field(default_factory=list)
+    pongs: list[bytes] = field(default_factory=list)
+    close: tuple[int, str] | None = None
+    behind_close: int = 0
+    wrong: str = ""
+    """Why the rest cannot be read."""
+    at_rest: bool = True
+    """No frame and no message is incomplete."""
+    fragments: list[int] = field(default_factory=list)
+    """Of each message, and of one that is not complete."""
+    octets: int = 0
+    """Of the longest message, as it came or inflated."""
+    doubtful: bool = False
+    """Something that a server may refuse or not."""
+
+
+@dataclass(slots=True)
+class Deflate:
+    """What the server's response says of compression."""
+
+    bits: dict[bool, int]
+    """The window of each side; True is the client."""
+    takeover: dict[bool, bool]
+
+
+class _Wrong(Exception):
+    """Octets that are no frame, or not in this place."""
+
+
+_MASK: Final = b"\x37\xfa\x21\x3d"
+_MANY_STREAMS: Final = 64
+
+
+def client_frame(first: int, payload: bytes, *, masked: bool = True) -> bytes:
+    """Return a frame with the shortest length that there is."""
+    size = len(payload)
+    bit = 0x80 if masked else 0
+    if size < 126:
+        header = bytes((first, bit | size))
+    elif size < 65_536:
+        header = bytes((first, bit | 126)) + size.to_bytes(2, "big")
+    else:
+        header = bytes((first, bit | 127)) + size.to_bytes(8, "big")
+    return header + _MASK + _unmask(payload, _MASK) if masked else header + payload
+
+
+def _unmask(payload: bytes, mask: bytes) -> bytes:
+    return bytes(octet ^ mask[index & 3] for index, octet in enumerate(payload)) if mask else payload
+
+
+def read_deflate(head: bytes) -> Deflate | None:
+    """Read from the head of a 101 what was agreed on (RFC 7692 §7.1)."""
+    found = re.search(rb"\r\nsec-websocket-extensions: permessage-deflate([^\r]*)", head)
+    if found is None:
+        return None
+    bits = {
+        name: int(value)
+        for name, value in re.findall(rb"; (client|server)_max_window_bits=([0-9]+)", found[1])
+    }
+    return Deflate(
+        {True: bits.get(b"client", 15), False: bits.get(b"server", 15)},
+        {client: name not in found[1] for client, name in ((True, b"client_no_c"), (False, b"server_no_c"))},
+    )
+
+
+def read_frames(data: bytes, deflate: Deflate | None, *, client: bool) -> Side:
+    """Read the frames of one side as far as they are right. RFC 6455 §5, RFC 7692 §7.2."""
+    side = Side()
+    reader = _MessageReader(side, deflate, client=client)
+    end = 0
+    try:
+        for first, payload, stop in _split_frames(data, masked=client):
+            if side.close is None:
+                end = stop
+                reader.take(first, payload)
+            else:
+                side.behind_close += 1
+    except (_Wrong, zlib.error, UnicodeDecodeError) as error:
+        side.wrong = f"{type(error).__name__} {error}"
+    side.at_rest = not reader.parts and (side.close is not None or end == len(data))
+    return side
+
+
+def _split_frames(data: bytes, *, masked: bool) -> Iterator[tuple[int, bytes, int]]:
+    """Yield first octet and payload of each whole frame, and where it ends."""
+    start = 0
+    while len(data) >= start + 2:
+        first, second = data[start : start + 2]
+        size = second & 0x7F
+        opcode = first & 0xF
+        width = {126: 2, 127: 8}.get(size, 0)
+        start += 2 + width
+        mask = data[start : start + 4] if second & 0x80 else b""
+        if len(data) < start or (second & 0x80 and len(mask) < 4):
+            return  # A header is judged when it is whole.
+        if bool(mask) is not masked:
+            raise _Wrong("mask")
+        if first & 0x30 or opcode not in {0, 1, 2, 8, 9, 10} or (opcode > 7 and (size > 125 or first < 0x80)):
+            raise _Wrong("first octets")
+        if width:
+            size = int.from_bytes(data[start - width : start], "big")
+            if size < {2: 126, 8: 65_536}[width] or size >= 2**63:
+                raise _Wrong("length")
+        start += len(mask)
+        if len(data) < start + size:
+            return
+        start += size
+        yield first, _unmask(data[start - size : start], mask), start
+
+
+class _MessageReader:
+    """Puts messages together."""
+
+    def __init__(self, side: Side, deflate: Deflate | None, *, client: bool) -> None:
+        self.parts: list[bytes] = []
+        self._side = side
+        self._compressed = self._text = False
+        self._deflate = deflate is not None
+        self._bits = -deflate.bits[client] if deflate else -15
+        self._takeover = deflate is not None and deflate.takeover[client]
+        self._zlib = zlib.decompressobj(self._bits)
+
+    def take(self, first: int, payload: bytes) -> None:
+        opcode = first & 0xF
+        if first & 0x40 and (opcode not in {1, 2} or not self._deflate):
+            raise _Wrong("compressed frame")
+        if opcode == 8:
+            self._side.close = self._read_close(payload)
+        elif opcode > 8:
+            (self._side.pings if opcode == 9 else self._side.pongs).append(payload)
+        else:
+            self._take_data(first, payload)
+
+    def _take_data(self, first: int, payload: bytes) -> None:
+        side = self._side
+        if bool(first & 0xF) is bool(self.parts):
+            raise _Wrong("place of a data frame")
+        if not self.parts:
+            self._compressed = bool(first & 0x40)
+            self._text = first & 0xF == 1
+            side.fragments.append(0)
+        self.parts.append(payload)
+        side.fragments[-1] += 1
+        side.octets = max(side.octets, sum(map(len, self.parts)))
+        if first & 0x80:
+            content = b"".join(self.parts)
+            self.parts = []
+            content = self._inflate(content) if self._compressed else content
+            side.octets = max(side.octets, len(content))
+            side.messages.append(content.decode() if self._text else content)
+
+    def _inflate(self, data: bytes) -> bytes:
+        content = b""
+        data += b"\x00\x00\xff\xff"
+        streams = 1
+        while data:
+            content += self._zlib.decompress(data)
+            data = self._zlib.unused_data
+            if self._zlib.eof:
+                streams += 1
+                self._zlib = zlib.decompressobj(self._bits)
+        self._side.doubtful = self._side.doubtful or streams > _MANY_STREAMS
+        if not self._takeover:
+            self._zlib = zlib.decompressobj(self._bits)
+        return content
+
+    def _read_close(self, payload: bytes) -> tuple[int, str]:
+        if not payload:
+            return 1005, ""
+        code = int.from_bytes(payload[:2], "big")
+        if len(payload) == 1 or not 1000 <= code < 5000 or code in {1005, 1006, 1015}:
+            raise _Wrong("close frame")
+        # Reserved, or given out by IANA since.
+        self._side.doubtful = self._side.doubtful or code == 1004 or 1012 <= code < 3000
+        return code, payload[2:].decode()

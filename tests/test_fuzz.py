@@ -12,10 +12,13 @@ from fuzz.generate import mutate
 from fuzz.machine import Machine, Violation
 from fuzz.scopes import check_scope
 from fuzz.targets import Target
-from fuzz.wire import ResponseReader, read_requests
+from fuzz.websocket import HEAD, OFFERS, STARTS, Session
+from fuzz.websocket import SETTINGS as WEBSOCKET_SETTINGS
+from fuzz.wire import Deflate, ResponseReader, client_frame, read_deflate, read_frames, read_requests
 from fuzz.world import SETTINGS, AppSend, Eof, Operation, Receive, Take, World
 
 EXAMPLE: Final = Path(__file__).parents[1] / "docs/examples/fuzz_app.py"
+SESSION_HEAD: Final = HEAD % OFFERS[0]
 OK: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
@@ -122,6 +125,93 @@ def test_a_violation_tells_what_led_to_it() -> None:
     for operation in operations:
         assert repr(operation) in str(caught.value)
     assert "SETTINGS[1]" in str(caught.value)
+
+
+BOTH: Final = Deflate({True: 15, False: 15}, {True: True, False: True})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        client_frame(0x81, b"a", masked=False),
+        client_frame(0x83, b"a"),
+        client_frame(0xA1, b"a"),
+        client_frame(0x09, b"a"),
+        client_frame(0x89, b"a" * 126),
+        client_frame(0x80, b"a"),
+        client_frame(0x01, b"a") + client_frame(0x81, b"a"),
+        client_frame(0x81, b"\xff"),
+        client_frame(0x88, b"\x03"),
+        client_frame(0x88, b"\x03\xed"),
+        client_frame(0xC9, b"a"),
+        client_frame(0xC1, b"\xff"),
+        b"\x82\xfe\x00\x01mask.",
+    ],
+    ids=[
+        "not masked",
+        "opcode",
+        "reserved bit",
+        "control fragment",
+        "long ping",
+        "continuation of nothing",
+        "message in a message",
+        "no text",
+        "half a code",
+        "code 1005",
+        "compressed ping",
+        "not deflated",
+        "long length",
+    ],
+)
+def test_the_reader_of_frames_refuses_what_is_none(data: bytes) -> None:
+    """RFC 6455 §5.2, §5.4, §5.5; RFC 7692 §6.1."""
+    assert read_frames(client_frame(0x82, b"ok"), BOTH, client=True).wrong == ""
+    side = read_frames(client_frame(0x82, b"ok") + data + client_frame(0x82, b"late"), BOTH, client=True)
+    assert side.wrong
+    assert side.messages == [b"ok"]
+
+
+def test_the_reader_of_frames_reads_both_sides() -> None:
+    """The compressed message is the first example of RFC 7692 §7.2.3.1."""
+    hello = bytes.fromhex("f248cdc9c90700")
+    bye = b"\x03\xe8bye"
+    said = [(0x01, b"\xc3"), (0x89, b"p"), (0x80, b"\xa9"), (0xC1, hello), (0x88, bye), (0x82, b"late")]
+    for client in (True, False):
+        data = b"".join(client_frame(first, payload, masked=client) for first, payload in said)
+        side = read_frames(data, BOTH, client=client)
+        assert (side.messages, side.pings, side.close) == (["\u00e9", "Hello"], [b"p"], (1000, "bye"))
+        assert (side.fragments, side.octets, side.behind_close, side.wrong) == ([2, 1], 7, 1, "")
+        assert not read_frames(data[:3], BOTH, client=client).at_rest
+
+
+def test_the_reader_of_frames_reads_what_was_agreed_on() -> None:
+    head = b"HTTP/1.1 101 Switching Protocols\r\nsec-websocket-extensions: permessage-deflate"
+    agreed = read_deflate(head + b"; server_no_context_takeover; server_max_window_bits=10")
+    assert agreed == Deflate({True: 15, False: 10}, {True: True, False: False})
+    assert read_deflate(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket") is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "law"),
+    [
+        (b"\x81\x01a", "other messages on the wire"),
+        (b"\x8a\x01p", "a pong to no ping"),
+        (b"\x81\x81mask.", "no client can read the frames"),
+        (b"\x88\x00\x88\x00", "frames behind the close frame"),
+        (b"\x81", "not complete"),
+    ],
+    ids=["message", "pong", "mask", "two closes", "half a frame"],
+)
+def test_a_session_notices_frames_that_nobody_sent(wrong: bytes, law: str) -> None:
+    """The connection is right, so that what it writes has to be changed."""
+    session = Session(WEBSOCKET_SETTINGS[0])
+    for operation in [Receive(SESSION_HEAD), *STARTS[0]]:
+        session.do(operation)
+    session.check_whole()
+    session.connection.write(wrong)
+    session.wire += session.connection.data_to_send()
+    with pytest.raises(Violation, match=law):
+        session.check_whole()
 
 
 def _dislikes_zero(data: bytes) -> None:

@@ -12,8 +12,9 @@ from fuzz.generate import mutate, pipeline
 from fuzz.machine import Machine
 from fuzz.messages import MESSAGES
 from fuzz.script import mutate_script, read_script, write_script
-from fuzz.seeds import http1_seeds
+from fuzz.seeds import http1_seeds, websocket_seeds
 from fuzz.targets import TARGETS
+from fuzz.websocket import mutate_websocket
 from fuzz.world import (
     SETTINGS,
     AppFinish,
@@ -71,6 +72,7 @@ CUTS: Final = st.sampled_from((0, 0, 0, 1, 2, 17))
 WHICH: Final = st.sampled_from((0, 0, 0, 0, 1, 2))
 LEGAL: Final = [name for name in MESSAGES if not name.startswith(("bad", "unknown"))]
 STARTS: Final = [name for name in LEGAL if name.startswith("start")]
+SESSIONS: Final = st.sampled_from(websocket_seeds())
 BODIES: Final = [name for name in LEGAL if name.startswith("body")]
 
 
@@ -190,6 +192,20 @@ def test_requests_mean_the_same_in_every_cut_and_to_every_reader(number: int, st
 @given(number=st.integers(0, len(SETTINGS) - 1), head=mutants())
 def test_a_scope_is_sound_whatever_the_head(number: int, head: bytes) -> None:
     TARGETS["scope"].check(bytes([number]) + head)
+
+
+@st.composite
+def sessions(draw: st.DrawFn) -> bytes:
+    script = draw(SESSIONS)
+    for _ in range(draw(st.integers(1, 3))):
+        script = mutate_websocket(script, Drawn(draw))
+    return script
+
+
+@settings(BUDGET, max_examples=100)
+@given(script=st.one_of(sessions(), st.binary(max_size=100)))
+def test_a_websocket_keeps_every_law_whatever_is_said(script: bytes) -> None:
+    TARGETS["websocket"].check(script)
 
 
 @st.composite
