@@ -144,6 +144,8 @@ class Http1:
             self._backlog = self._backlog[self._backlog_start :] + data
             self._backlog_start = 0
             self.outbox.wants_read = False
+        elif self._reading is _UPGRADED:
+            self._session().receive_octets(data, 0, now)
         else:
             self._read(data, 0, now)
 

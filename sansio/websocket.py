@@ -72,6 +72,9 @@ _BODY: Final = "http.response.body"
 # Smaller messages would grow, or as good as.
 _COMPRESSED_SIZE: Final = 64
 
+# Copying a short message costs less than another piece in the outbox.
+_COPIED_SIZE: Final = 4_096
+
 # What a message costs beside its octets: many empty ones must not be for nothing.
 _MESSAGE_OVERHEAD: Final = 256
 
@@ -91,6 +94,14 @@ class SessionState(enum.Enum):
     OPEN = "the WebSocket was accepted"
     CLOSING = "the WebSocket was closed by the application"
     ENDED = "the WebSocket was closed"
+
+
+# Looking a member up in its class costs as much as a comparison.
+_CONNECTING: Final = SessionState.CONNECTING
+_DENIED: Final = SessionState.DENIED
+_OPEN: Final = SessionState.OPEN
+_CLOSING: Final = SessionState.CLOSING
+_ENDED: Final = SessionState.ENDED
 
 
 class WebSocketFraming(HttpFraming, Protocol):
@@ -141,10 +152,10 @@ class WebSocketExchange(HttpExchange):
     ) -> None:
         HttpExchange.__init__(self, scope, head, framing, now)
         self._carrier = framing
-        self._legal = _CONNECTING
+        self._legal = _ON_CONNECTING
         self.handshake = handshake
         self._settings = settings
-        self.session = SessionState.CONNECTING
+        self.session = _CONNECTING
         self._connect_taken = False
         self._messages: deque[str | bytes] = deque()
         self._rest = b""  # What came behind messages that were enough.
@@ -172,7 +183,7 @@ class WebSocketExchange(HttpExchange):
             return {"type": "websocket.connect"}
         if self._messages:
             message = self._messages.popleft()
-            if self.session is SessionState.OPEN:
+            if self.session is _OPEN:
                 self.held -= len(message) + _MESSAGE_OVERHEAD
                 if self._rest and self.held < self._settings.limit_read_buffer:
                     self._read_on(now)
@@ -187,7 +198,7 @@ class WebSocketExchange(HttpExchange):
 
     def send(self, message: Message, now: float) -> None:
         """Accept a message. See `Exchange.send`."""
-        if self.session is SessionState.DENIED and not self.ended and isinstance(message, MutableMapping):
+        if self.session is _DENIED and not self.ended and isinstance(message, MutableMapping):
             if message.get("type") == _DENIAL + _BODY:
                 message = {**message, "type": _BODY}
             elif "type" in message:
@@ -199,7 +210,7 @@ class WebSocketExchange(HttpExchange):
 
         A session that is still open ends with 1000, and with 1011 after an error.
         """
-        if self.session is SessionState.OPEN:
+        if self.session is _OPEN:
             self._messages.clear()
             if self.disconnected:
                 self._leave(ABNORMAL, "", now)
@@ -239,18 +250,18 @@ class WebSocketExchange(HttpExchange):
     def disconnect(self, now: float) -> None:
         """The transport is gone. What came before that is still the application's."""
         self._input_ended = True
-        if self.session is SessionState.OPEN and self._rest:
+        if self.session is _OPEN and self._rest:
             self.disconnected = True
             self._legal = _NOTHING
             self._framing.outbox.mark_ready(self)
             return
-        self.session = SessionState.ENDED
+        self.session = _ENDED
         if not self.ended:
             HttpExchange.disconnect(self, now)
 
     def shut_down(self, now: float) -> None:
         """The server is about to stop: close with 1012, and let the application know."""
-        if self.session is SessionState.OPEN:
+        if self.session is _OPEN:
             self._close(SERVICE_RESTART, "", now)
             self.disconnected = True
             self._framing.outbox.mark_ready(self)
@@ -258,7 +269,7 @@ class WebSocketExchange(HttpExchange):
     def room_made(self) -> None:
         """The peer takes again what is sent to it: answer its last ping."""
         payload, self._pong_due = self._pong_due, None
-        if payload is not None and self.session is SessionState.OPEN:
+        if payload is not None and self.session is _OPEN:
             self._framing.outbox.write(encode_header(PONG, len(payload)) + payload)
 
     def handle_deadline(self, deadline: Deadline, now: float) -> None:
@@ -301,7 +312,7 @@ class WebSocketExchange(HttpExchange):
             if event is None:
                 continue
             if isinstance(event, (str, bytes)):
-                if self.session is SessionState.OPEN:
+                if self.session is _OPEN:
                     self._deliver_message(event)
             elif isinstance(event, Control):
                 self._handle_control(event)
@@ -322,7 +333,7 @@ class WebSocketExchange(HttpExchange):
             if control.payload == self._ping_open:
                 self._ping_open = b""
                 outbox.stop_deadline(Deadline.PONG)
-        elif self.session is not SessionState.OPEN or self.disconnected:
+        elif self.session is not _OPEN or self.disconnected:
             pass  # "after sending a Close frame" no other frame may follow. RFC 6455 §5.5.1
         elif outbox.size > self._settings.limit_write_buffer:
             # "it MAY elect to send a Pong frame for only the most recently processed Ping frame". RFC 6455 §5.5.3
@@ -336,7 +347,7 @@ class WebSocketExchange(HttpExchange):
         outbox = self._framing.outbox
         if isinstance(event, Failure) and not self.ended:
             outbox.error = PeerError(None, event.reason)
-        if self.session is SessionState.CLOSING:
+        if self.session is _CLOSING:
             self._end(now)
             return
         reason = event.reason if isinstance(event, Close) else ""
@@ -352,7 +363,7 @@ class WebSocketExchange(HttpExchange):
         """Close from our side: send a close frame, and wait for the peer's."""
         outbox = self._framing.outbox
         outbox.write(encode_close(code, reason))
-        self.session = SessionState.CLOSING
+        self.session = _CLOSING
         self._code = code
         self._reason = reason
         self._stop_pings()
@@ -365,12 +376,12 @@ class WebSocketExchange(HttpExchange):
         self._framing.outbox.wants_read = not self._input_ended
         if rest:
             self._read(rest, 0, now)
-        if self._input_ended and self.session is SessionState.CLOSING:
+        if self._input_ended and self.session is _CLOSING:
             self._end(now)
 
     def _leave(self, code: int, reason: str, now: float) -> None:
         """The peer is gone, or is told to go. What it sent before is still the application's."""
-        if self.session is SessionState.OPEN:
+        if self.session is _OPEN:
             self._code = code
             self._reason = reason
             self.disconnected = True
@@ -378,7 +389,7 @@ class WebSocketExchange(HttpExchange):
         self._end(now)
 
     def _end(self, now: float) -> None:
-        self.session = SessionState.ENDED
+        self.session = _ENDED
         self._rest = b""
         self._stop_pings()
         self._framing.outbox.stop_deadline(Deadline.CLOSE_FRAME)
@@ -436,16 +447,16 @@ class WebSocketExchange(HttpExchange):
         self._reader = FrameReader(settings.ws_max_size, settings.ws_max_fragments, inflater)
         self.fields = fields
         self.status = 101
-        self.session = SessionState.OPEN
+        self.session = _OPEN
         self.state = ResponseState.CONTENT
-        self._legal = _OPEN
+        self._legal = _ON_OPEN
         self._framing.outbox.set_deadline(Deadline.PING, now + settings.ws_ping_interval)
         self._carrier.accept_websocket(self, lines, now)
 
     def _refuse_handshake(self, message: Message, now: float) -> None:
         """A close in place of an answer is a 403, and nothing of the code and the reason can be told."""
         _check_close(message)
-        self.session = SessionState.DENIED
+        self.session = _DENIED
         self._legal = _HTTP_AWAITING_START
         fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"10")]
         HttpExchange.send(self, {"type": "http.response.start", "status": 403, "headers": fields}, now)
@@ -454,7 +465,7 @@ class WebSocketExchange(HttpExchange):
     def _deny(self, message: Message, now: float) -> None:
         """A response of the application's own (the extension ``websocket.http.response``)."""
         self._accept_start({"status": message.get("status"), "headers": message.get("headers", ())}, now)
-        self.session = SessionState.DENIED
+        self.session = _DENIED
 
     def _accept_message(self, message: Message, now: float) -> None:  # noqa: ARG002 - the table's signature.
         octets: Any = message.get("bytes")
@@ -475,8 +486,12 @@ class WebSocketExchange(HttpExchange):
         compressed = self._deflater is not None and len(payload) >= _COMPRESSED_SIZE
         if compressed and self._deflater is not None:
             payload = self._deflater.deflate(payload)
-        outbox.write(encode_header(opcode, len(payload), compressed=compressed))
-        outbox.write(payload)
+        header = encode_header(opcode, len(payload), compressed=compressed)
+        if len(payload) <= _COPIED_SIZE:
+            outbox.write(header + payload)
+        else:
+            outbox.write(header)
+            outbox.write(payload)
         if outbox.size > self._settings.limit_write_buffer:
             outbox.block(self)
 
@@ -523,12 +538,12 @@ _HTTP_AWAITING_START: Final[dict[str, Any]] = {"http.response.start": HttpExchan
 
 # What the application may send, and what then happens. ASGI, "WebSocket". Beyond these it is HTTP's tables.
 _NOTHING: Final[dict[str, Any]] = {}
-_CONNECTING: Final[dict[str, Any]] = {
+_ON_CONNECTING: Final[dict[str, Any]] = {
     "websocket.accept": WebSocketExchange._accept,
     "websocket.close": WebSocketExchange._refuse_handshake,
     "websocket.http.response.start": WebSocketExchange._deny,
 }
-_OPEN: Final[dict[str, Any]] = {
+_ON_OPEN: Final[dict[str, Any]] = {
     "websocket.send": WebSocketExchange._accept_message,
     "websocket.close": WebSocketExchange._accept_close,
 }
