@@ -414,7 +414,8 @@ class Session:
     def _play_again(self) -> None:
         again = self.replay(cut=1)
         for operation, one, two in zip(self.operations, self.outcomes, again.outcomes, strict=True):
-            assert one == two, f"cuts matter: {operation}: {one} became {two}"
+            same = one == two or (self.settings.ws_per_message_deflate and _same_fault(one, two))
+            assert same, f"cuts matter: {operation}: {one} became {two}"
         other = self.replay()
         other.do(ShutDown())
         last = other.now + self.settings.timeout_graceful_shutdown
@@ -497,3 +498,9 @@ class Session:
         error = self.connection.error
         if error is not None and error.reason != "no answer to a ping":
             assert client.wrong or over or not client.at_rest, f"refused for nothing: {error}"
+
+
+def _same_fault(one: object, two: object) -> bool:
+    """Tell whether it is too long in one and not deflated in the other: zlib says nothing of what came before a fault."""
+    texts = [repr(each).replace("1009", "1007").replace(r"\x03\xf1", r"\x03\xef") for each in (one, two)]
+    return texts[0] == texts[1]
