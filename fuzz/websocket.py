@@ -501,6 +501,6 @@ class Session:
 
 
 def _same_fault(one: object, two: object) -> bool:
-    """Tell whether it is too long in one and not deflated in the other: zlib says nothing of what came before a fault."""
+    """Tell whether it is too long in one and garbage in the other: zlib hides what came before a fault."""
     texts = [repr(each).replace("1009", "1007").replace(r"\x03\xf1", r"\x03\xef") for each in (one, two)]
     return texts[0] == texts[1]
