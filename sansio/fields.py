@@ -161,12 +161,14 @@ class FieldEncoder:
         result = EncodedFields()
         append = result.lines.append
         cached = self._cache.get
+        item: Any
         for item in items if type(items) is list else _iterate(items):
             try:
                 line = cached(item)
             except TypeError:  # A list, say: allowed, but it has no hash.
                 line = None
-            if line is not None:
+            # A view of the same octets is equal, and has the same hash, but is not what was checked.
+            if line is not None and type(item[0]) is bytes and type(item[1]) is bytes:
                 append(line)
             elif type(item) is tuple and len(item) == 2 and item[0] == b"content-length":
                 value = item[1]  # Nearly every response has one.

@@ -285,6 +285,16 @@ def test_tokens_with_fit_values_are_accepted(items: list[Field]) -> None:
         make_encoder().encode(items)
 
 
+@pytest.mark.parametrize("item", [(memoryview(b"a"), b"b"), (b"a", memoryview(b"b"))], ids=["name", "value"])
+def test_a_view_of_what_was_seen_before_is_still_no_bytes(item: Any) -> None:
+    encoder = make_encoder()
+    encoder.encode([(b"a", b"b")])
+    encoder.encode([(b"a", b"b")])
+
+    with pytest.raises(InvalidMessage, match="must be bytes"):
+        encoder.encode([item])
+
+
 @given(st.lists(st.tuples(wild_names, wild_values) | st.tuples(names, values), max_size=5))
 def test_lists_tuples_and_iterators_are_all_one(items: list[Field]) -> None:
     """ASGI: headers are "an iterable of [name, value] two-item iterables"."""
