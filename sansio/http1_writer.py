@@ -39,7 +39,7 @@ _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus} | {
 # absent". RFC 9112 §4. Some clients cannot read an absent one, so there always is one.
 _STATUS_LINES: Final = {
     status: f"HTTP/1.1 {status} {_PHRASES.get(status, 'Unknown')}\r\n".encode("ascii")
-    for status in range(200, 600)
+    for status in (101, *range(200, 600))
 }
 
 
@@ -107,12 +107,8 @@ def encode_error(status: int, reason: str, defaults: DefaultFields) -> tuple[byt
 
 def encode_switch(fields: EncodedFields, defaults: DefaultFields, lines: list[bytes], token: bytes) -> bytes:
     """Return the head after which the connection is a WebSocket's (RFC 6455 §4.2.2)."""
-    parts = [b"HTTP/1.1 101 Switching Protocols\r\n"]
-    parts += (
-        b"" if fields.date else defaults.date_line,
-        b"" if fields.server else defaults.server_line,
-        defaults.extra_lines,
-        *fields.lines,
+    parts = encode_head(101, fields, defaults, None, chunked=False, close=False)
+    parts[-1:] = (
         b"upgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: %b\r\n" % token,
         *lines,
         b"\r\n",

@@ -185,7 +185,8 @@ class WebSocketExchange(HttpExchange):
             message = self._messages.popleft()
             if self.session is _OPEN:
                 self.held -= len(message) + _MESSAGE_OVERHEAD
-                if self._rest and self.held < self._settings.limit_read_buffer:
+                # Not for every single message: what came behind them is copied each time.
+                if self._rest and self.held <= self._settings.limit_read_buffer // 2:
                     self._read_on(now)
             if isinstance(message, str):
                 return {"type": "websocket.receive", "bytes": None, "text": message}

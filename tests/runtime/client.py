@@ -31,6 +31,19 @@ def place(server: runtime.Server) -> tuple[str, int]:
     return address
 
 
+@asynccontextmanager
+async def serving(app: Any, **settings: Any) -> AsyncIterator[runtime.Server]:
+    """Serve in a task; the block ends when the server has."""
+
+    async def serve(*, task_status: Any) -> None:
+        await server.serve(task_status=task_status)
+
+    server = make_server(app, **settings)
+    async with anyio.create_task_group() as group:
+        await group.start(serve)
+        yield server
+
+
 @dataclass(frozen=True)
 class Response:
     status: int

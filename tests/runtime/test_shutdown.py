@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -14,23 +12,10 @@ import pytest
 
 import runtime
 
-from .client import GET, OK, connected, hello, make_server, until
+from .client import GET, OK, connected, hello, serving, until
 
 pytestmark = pytest.mark.usefixtures("backend")
 ON_ASYNCIO = pytest.mark.parametrize("backend", ["asyncio", "uvloop"], indirect=True)
-
-
-@asynccontextmanager
-async def serving(app: Any, **settings: Any) -> AsyncIterator[runtime.Server]:
-    """Serve in a task; the block ends when the server has."""
-
-    async def serve(*, task_status: Any) -> None:
-        await server.serve(task_status=task_status)
-
-    server = make_server(app, **settings)
-    async with anyio.create_task_group() as group:
-        await group.start(serve)
-        yield server
 
 
 async def begin(server: runtime.Server, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import runtime
 
-from .client import Client, connected, make_server, until
+from .client import Client, connected, make_server, serving, until
 from .websocket_apps import ACCEPT, BIG, Echo, Floods, Waits
 from .websocket_clients import (
     BINARY,
@@ -28,19 +28,6 @@ from .websocket_clients import (
 )
 
 pytestmark = pytest.mark.usefixtures("backend")
-
-
-@asynccontextmanager
-async def serving(app: Any, **settings: Any) -> AsyncIterator[runtime.Server]:
-    """Serve in a task; the block ends when the server has."""
-
-    async def serve(*, task_status: Any) -> None:
-        await server.serve(task_status=task_status)
-
-    server = make_server(app, **settings)
-    async with anyio.create_task_group() as group:
-        await group.start(serve)
-        yield server
 
 
 async def assert_served(server: runtime.Server) -> None:
