@@ -191,6 +191,10 @@ class WebSocketExchange(HttpExchange):
             if isinstance(message, str):
                 return {"type": "websocket.receive", "bytes": None, "text": message}
             return {"type": "websocket.receive", "bytes": message, "text": None}
+        if self.session is _CONNECTING and self.half_closed:
+            # Who ends its side before it has an answer has left. What it sent already goes only to who accepts first.
+            self.disconnect(now)
+            self._carrier.end_websocket(self, now)
         if self.ended:
             return {"type": "websocket.disconnect", "code": self._code, "reason": self._reason}
         self.waiting = True

@@ -364,6 +364,31 @@ def test_without_a_close_frame_the_code_is_1006(how: str) -> None:
     assert pair.connection.closed
 
 
+def test_an_application_that_waits_before_it_accepts_is_told_of_a_client_that_has_ended_its_side() -> None:
+    pair = WebSocketPair()
+    pair.request()
+    assert pair.receive() == {"type": "websocket.connect"}
+    assert pair.receive() is None
+    pair.eof()
+    assert pair.disconnect() == GONE
+    with pytest.raises(ClientDisconnected):
+        pair.tell(ACCEPT)
+    pair.finish()
+    assert pair.output == b""
+    assert pair.connection.closed
+
+
+def test_an_application_that_accepts_first_gets_what_a_client_sent_before_it_ended_its_side() -> None:
+    pair = WebSocketPair()
+    pair.request()
+    pair.send(frame(TEXT, b"a"))
+    pair.eof()
+    assert pair.receive() == {"type": "websocket.connect"}
+    pair.tell(ACCEPT)
+    assert pair.take() == "a"
+    assert pair.disconnect() == GONE
+
+
 @pytest.mark.parametrize("how", ["eof", "lose"])
 def test_a_client_that_leaves_after_the_applications_close_changes_nothing(how: str) -> None:
     pair = WebSocketPair()
