@@ -192,7 +192,7 @@ def attribute_docstrings(described: type) -> dict[str, str]:
 def _text(text: str) -> str:
     """Make a sentence of the code fit for Markdown, in which asterisks and flags are something else."""
     one_line = " ".join(text.split()).replace("|", "\\|").replace("*", "\\*")
-    return re.sub(r"(?<![`\w-])(--[a-z][a-z-]*(?: (?:uvloop|debug))?)", r"`\1`", one_line)
+    return re.sub(r"(?<![`\w-])(--[a-z][a-z0-9-]*(?: (?:uvloop|debug))?)", r"`\1`", one_line)
 
 
 # The command.

@@ -37,7 +37,7 @@ _UNSUPPORTED: Final[Mapping[str, str]] = {
         ("--reload", "--reload-dir", "--reload-delay", "--reload-include", "--reload-exclude"), ""
     ),
     **dict.fromkeys(("--workers", "-w", "--timeout-worker-healthcheck"), "start several servers"),
-    **dict.fromkeys(("--http", "--http2"), "HTTP/1.1 is what is spoken"),
+    **dict.fromkeys(("--http2", "--no-http2"), "--http says which versions are spoken"),
     **dict.fromkeys(("--ws-max-queue",), "--limit-read-buffer says how much waits for the application"),
     **dict.fromkeys(("--quic-bind",), ""),
     **dict.fromkeys(

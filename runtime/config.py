@@ -25,6 +25,7 @@ _LOOP: Final = "Event loop"
 _TIMEOUTS: Final = "Timeouts"
 _LIMITS: Final = "Limits"
 _HTTP: Final = "HTTP"
+_HTTP2: Final = "HTTP/2"
 _WEBSOCKET: Final = "WebSocket"
 _LOGGING: Final = "Logging"
 
@@ -158,11 +159,78 @@ OPTIONS: Final[Mapping[str, Option]] = {
     "header": Option(_HTTP, "field", '"Name: value" for every response. May be repeated.'),
     "server_header": Option(_HTTP, "switch", "Send a Server field.", source="RFC 9110 §10.2.4"),
     "date_header": Option(_HTTP, "switch", "Send a Date field.", source="RFC 9110 §6.6.1"),
+    "http": Option(
+        _HTTP,
+        "choice",
+        "Versions of HTTP; auto is both, and the client chooses when TLS begins, or by --h2c.",
+        choices=("auto", "1", "2"),
+    ),
     "http1_reader": Option(
         _HTTP,
         "choice",
         "Who reads HTTP/1: our reader wherever it can, or always h11.",
         choices=("fast", "h11"),
+    ),
+    "h2c": Option(
+        _HTTP2,
+        "choice",
+        "Whether clients may speak HTTP/2 without TLS, from their first byte.",
+        choices=("off", "prior-knowledge"),
+        source="RFC 9113 §3.3",
+    ),
+    "http2_max_concurrent_streams": Option(
+        _HTTP2,
+        "count",
+        "Requests of one connection at one time: refused beyond.",
+        source="RFC 9113 §5.1.2",
+        maximum=2**31 - 1,
+    ),
+    "http2_initial_window_size": Option(
+        _HTTP2,
+        "size",
+        "Body held for an app that does not receive it, for each request.",
+        maximum=2**31 - 1,
+        source="RFC 9113 §6.9.2",
+        aliases=("--http2-initial-stream-window-size",),
+    ),
+    "http2_max_header_list_size": Option(
+        _HTTP2,
+        "size",
+        "The fields of a request, with 32 bytes more for each: 431 beyond.",
+        source="RFC 9113 §6.5.2",
+        aliases=("--http2-max-headers-size",),
+    ),
+    "http2_reset_burst": Option(
+        _HTTP2,
+        "count",
+        "Requests that a client gives up, or breaks a rule with, in one go: the connection ends beyond.",
+        source="CVE-2023-44487, CVE-2025-8671",
+    ),
+    "http2_reset_rate": Option(_HTTP2, "count", "How many more of them each second allows."),
+    "http2_control_burst": Option(
+        _HTTP2,
+        "count",
+        "Frames of one kind that bring nothing forward, in one go: the connection ends beyond.",
+        source="RFC 9113 §10.5",
+    ),
+    "http2_control_rate": Option(_HTTP2, "count", "How many more of them each second allows."),
+    "http2_keep_alive_interval": Option(
+        _HTTP2, "timeout", "Time between PING frames; none sends none.", source="RFC 9113 §6.7"
+    ),
+    "http2_keep_alive_timeout": Option(
+        _HTTP2, "timeout", "Time for the answer to one: the connection ends beyond.", source="RFC 9113 §6.7"
+    ),
+    "http2_settings_timeout": Option(
+        _HTTP2,
+        "timeout",
+        "Time for a client to acknowledge our settings: the connection ends beyond.",
+        source="RFC 9113 §6.5.3",
+    ),
+    "http2_window_timeout": Option(
+        _HTTP2,
+        "timeout",
+        "Silence of a client that has no room for its response: the request ends.",
+        source="RFC 9113 §10.5",
     ),
     "ws": Option(
         _WEBSOCKET,
@@ -276,7 +344,21 @@ class Config:
     header: tuple[tuple[bytes, bytes], ...] = ()
     server_header: bool = True
     date_header: bool = True
+    http: Literal["auto", "1", "2"] = "auto"
     http1_reader: Literal["fast", "h11"] = "fast"
+
+    h2c: Literal["off", "prior-knowledge"] = "off"
+    http2_max_concurrent_streams: int = 100
+    http2_initial_window_size: int = 131_072
+    http2_max_header_list_size: int = 65_536
+    http2_reset_burst: int = 200
+    http2_reset_rate: int = 33
+    http2_control_burst: int = 1_000
+    http2_control_rate: int = 100
+    http2_keep_alive_interval: float | None = None
+    http2_keep_alive_timeout: float | None = 20.0
+    http2_settings_timeout: float | None = 10.0
+    http2_window_timeout: float | None = 60.0
 
     ws: bool = True
     ws_max_size: int = 16_777_216
@@ -336,6 +418,19 @@ class Config:
             ws_per_message_deflate=self.ws_per_message_deflate,
             ws_close_timeout=_seconds(self.ws_close_timeout),
             ws_handshake_timeout=_seconds(self.ws_handshake_timeout),
+            http=self.http,
+            h2c=self.h2c,
+            http2_max_concurrent_streams=self.http2_max_concurrent_streams,
+            http2_initial_window_size=self.http2_initial_window_size,
+            http2_max_header_list_size=self.http2_max_header_list_size,
+            http2_reset_burst=self.http2_reset_burst,
+            http2_reset_rate=self.http2_reset_rate,
+            http2_control_burst=self.http2_control_burst,
+            http2_control_rate=self.http2_control_rate,
+            http2_keep_alive_interval=_seconds(self.http2_keep_alive_interval),
+            http2_keep_alive_timeout=_seconds(self.http2_keep_alive_timeout),
+            http2_settings_timeout=_seconds(self.http2_settings_timeout),
+            http2_window_timeout=_seconds(self.http2_window_timeout),
             root_path=self.root_path,
             http1_reader=self.http1_reader,
             default_fields=_default_fields(self),

@@ -9,12 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from .asgi import Field
 from .errors import UsageError
 
 __all__ = ["DefaultFields", "Settings", "TransportInfo"]
+
+_MAX_WINDOW_SIZE: Final = 2**31 - 1
+
+_CHOICES: Final = {
+    "http": ("auto", "1", "2"),
+    "h2c": ("off", "prior-knowledge"),
+    "http1_reader": ("fast", "h11"),
+}
 
 
 class DefaultFields:
@@ -53,6 +61,8 @@ class TransportInfo:
     """The address that accepted the connection: host and port, or the path of a Unix socket and None."""
     secure: bool = False
     """The bytes came through TLS: the scheme is ``https``."""
+    alpn: str | None = None
+    """The protocol that TLS has agreed on (RFC 7301): ``h2``, ``http/1.1``, or None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +92,20 @@ class Settings:
     """Bytes of one WebSocket message, inflated: closed with 1009 beyond."""
     ws_max_fragments: int = 131_072
     """Frames of one WebSocket message: closed with 1009 beyond."""
+    http2_max_concurrent_streams: int = 100
+    """Requests that one HTTP/2 connection may have at work; more are refused (RFC 9113 §5.1.2)."""
+    http2_initial_window_size: int = 131_072
+    """Bytes of content held for one HTTP/2 request whose application does not receive (RFC 9113 §6.9.2)."""
+    http2_max_header_list_size: int = 65_536
+    """Bytes of a field block as it comes, and of the fields with 32 more for each: 431 beyond (RFC 9113 §6.5.2)."""
+    http2_reset_burst: int = 200
+    """HTTP/2 streams that end with RST_STREAM, whoever sends it, at one time; beyond, the connection ends."""
+    http2_reset_rate: int = 33
+    """How many more of them are allowed with each second."""
+    http2_control_burst: int = 1_000
+    """HTTP/2 frames of each kind that carry no progress (PING, SETTINGS, empty DATA and so on) at one time."""
+    http2_control_rate: int = 100
+    """How many more of them are allowed with each second."""
     timeout_request_head: float = 30.0
     """From the connection's start, or the first byte of a later request, to the end of the head: 408."""
     timeout_keep_alive: float = 75.0
@@ -102,12 +126,24 @@ class Settings:
     """From our close frame on a WebSocket to the peer's (RFC 6455 §7.1.1)."""
     timeout_graceful_shutdown: float = 30.0
     """From `shut_down` until what is still open is cut off."""
+    http2_settings_timeout: float = 10.0
+    """From our HTTP/2 settings to their acknowledgement: the connection ends beyond (RFC 9113 §6.5.3)."""
+    http2_window_timeout: float = 60.0
+    """Silence of a peer whose flow-control window is too small for what is to be sent: the stream ends."""
+    http2_keep_alive_timeout: float = 20.0
+    """Silence of a peer after a PING on HTTP/2: the connection ends."""
+    http2_keep_alive_interval: float = math.inf
+    """Time between PING frames on an HTTP/2 connection; `math.inf` sends none."""
     ws_ping_interval: float = 20.0
     """Time between pings on a WebSocket; `math.inf` sends none."""
     ws: bool = True
     """Requests may become WebSockets. If not, what asks for it is an ordinary request (RFC 9110 §7.8)."""
     ws_per_message_deflate: bool = True
     """WebSocket messages may be compressed (RFC 7692)."""
+    http: Literal["auto", "1", "2"] = "auto"
+    """The versions of HTTP that are spoken. With ``auto`` ALPN decides, and without it `h2c`."""
+    h2c: Literal["off", "prior-knowledge"] = "off"
+    """Without TLS a connection may begin with HTTP/2's preface (RFC 9113 §3.3)."""
     http1_reader: Literal["fast", "h11"] = "fast"
     """Who reads HTTP/1 messages that passed the gate: our reader where it can, or h11 always."""
     root_path: str = ""
@@ -123,15 +159,20 @@ class Settings:
                 number = isinstance(value, (int, float)) and not isinstance(value, bool)
                 if not number or math.isnan(value) or value < 0:
                     raise UsageError(f"{name} must be a number of seconds, got {value!r}")
-                if not value and name.startswith("ws_ping_"):
+                if not value and name.startswith(("ws_ping_", "http2_keep_alive_")):
                     raise UsageError(f"{name} must be more than 0; math.inf means never")
-            elif name.startswith(("limit_", "ws_max_")):
+            elif name.startswith(("limit_", "ws_max_", "http2_")):
                 optional = name in {"limit_request_body", "limit_requests_per_connection"}
                 least = 0 if name == "limit_discard" else 1
                 if not (type(value) is int and value >= least) and not (optional and value is None):
                     raise UsageError(f"{name} must be a positive integer, got {value!r}")
-        if self.http1_reader not in ("fast", "h11"):
-            raise UsageError(f"http1_reader must be 'fast' or 'h11', got {self.http1_reader!r}")
+        if self.http2_initial_window_size > _MAX_WINDOW_SIZE:
+            raise UsageError(f"http2_initial_window_size must be at most {_MAX_WINDOW_SIZE}")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise UsageError(
+                    f"{name} must be {' or '.join(map(repr, choices))}, got {getattr(self, name)!r}"
+                )
         root_path: object = self.root_path
         if (
             not isinstance(root_path, str)

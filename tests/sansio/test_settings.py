@@ -183,25 +183,62 @@ def test_a_value_of_the_wrong_type_is_a_usage_error(name: str, value: Any) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["ws_handshake_timeout", "ws_close_timeout", "ws_ping_timeout", "ws_ping_interval"]
+    "name",
+    [each.name for each in dataclasses.fields(Settings) if each.name.endswith(("_timeout", "_interval"))],
 )
 @pytest.mark.parametrize("value", [-1, math.nan, None, "5", True], ids=repr)
-def test_a_websockets_times_are_lengths_of_time(name: str, value: Any) -> None:
+def test_a_protocols_times_are_lengths_of_time(name: str, value: Any) -> None:
     make(name, 2.5)
     make(name, math.inf)
     with pytest.raises(UsageError, match=f"{name} must be a number of seconds"):
         make(name, value)
 
 
-@pytest.mark.parametrize("name", ["ws_max_size", "ws_max_fragments"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ws_max_size",
+        "ws_max_fragments",
+        "http2_max_concurrent_streams",
+        "http2_initial_window_size",
+        "http2_max_header_list_size",
+        "http2_reset_burst",
+        "http2_reset_rate",
+        "http2_control_burst",
+        "http2_control_rate",
+    ],
+)
 @pytest.mark.parametrize("value", [0, -1, 1.0, None, "5", True], ids=repr)
-def test_a_websockets_limits_are_positive(name: str, value: Any) -> None:
+def test_a_protocols_limits_are_positive(name: str, value: Any) -> None:
     make(name, 1)
     with pytest.raises(UsageError, match=f"{name} must be a positive integer"):
         make(name, value)
 
 
-@pytest.mark.parametrize("name", ["ws_ping_interval", "ws_ping_timeout"])
+@pytest.mark.parametrize("value", [2**31, 2**40])
+def test_a_window_is_no_larger_than_http2_allows(value: int) -> None:
+    """RFC 9113 §6.5.2."""
+    make("http2_initial_window_size", 2**31 - 1)
+    with pytest.raises(UsageError, match="http2_initial_window_size must be at most 2147483647"):
+        make("http2_initial_window_size", value)
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [("http", ["auto", "1", "2"]), ("h2c", ["off", "prior-knowledge"]), ("http1_reader", ["fast", "h11"])],
+)
+@pytest.mark.parametrize("value", ["", "3", None, 1], ids=repr)
+def test_a_choice_is_one_of_few(name: str, choices: list[str], value: Any) -> None:
+    for choice in choices:
+        make(name, choice)
+    with pytest.raises(UsageError, match=f"{name} must be '{choices[0]}' or .*, got {value!r}"):
+        make(name, value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ws_ping_interval", "ws_ping_timeout", "http2_keep_alive_interval", "http2_keep_alive_timeout"],
+)
 def test_a_ping_needs_time(name: str) -> None:
     make(name, 0.001)
     with pytest.raises(UsageError, match=f"{name} must be more than 0; math.inf means never"):
