@@ -16,6 +16,7 @@ from .errors import InvalidMessage
 __all__ = [
     "TARGET_CHARACTERS",
     "TOKEN_CHARACTERS",
+    "VALUE_CHARACTERS",
     "EncodedFields",
     "FieldEncoder",
     "is_host",
@@ -33,7 +34,7 @@ TOKEN_CHARACTERS: Final = _ALPHANUMERIC + b"!#$%&'*+-.^_`|~"
 TARGET_CHARACTERS: Final = bytes([byte for byte in range(0x21, 0x7F) if byte != 0x23])
 """What may stand in a request target: visible ASCII but "#". Wider than RFC 3986, because browsers are."""
 
-_VALUE_CHARACTERS: Final = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
+VALUE_CHARACTERS: Final = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 """field-vchar, SP and HTAB, RFC 9110 §5.5. Every other control character is "invalid", CR, LF and NUL dangerous."""
 
 _HOST: Final = re.compile(
@@ -115,7 +116,7 @@ def parse_field_line(line: bytes) -> Field | str:
     if not name or name.translate(None, TOKEN_CHARACTERS):
         return "folded field line" if line[:1] in {b" ", b"\t"} else "field name that is not a token"
     value = value.strip(b" \t")
-    if value.translate(None, _VALUE_CHARACTERS):
+    if value.translate(None, VALUE_CHARACTERS):
         return "control character in a field value"
     return name.lower(), value
 
@@ -144,10 +145,17 @@ class FieldEncoder:
     A line that was checked before is found again in a bounded cache.
     """
 
-    __slots__ = ("_cache", "_encode", "decode")
+    __slots__ = ("_cache", "_dropped", "_encode", "decode")
 
-    def __init__(self, encode: Callable[[bytes, bytes], bytes], decode: Callable[[bytes], Field]) -> None:
+    def __init__(
+        self,
+        encode: Callable[[bytes, bytes], bytes],
+        decode: Callable[[bytes], Field],
+        dropped: frozenset[bytes] = frozenset(),
+    ) -> None:
+        """Take how a field is encoded, and the names of those that this version of HTTP does not send."""
         self._encode = encode
+        self._dropped = dropped
         self._cache: dict[Any, bytes] = {}
         self.decode = decode
         """From an encoded line back to name and value."""
@@ -206,6 +214,8 @@ class FieldEncoder:
         name, value = _checked(item)
         if name in _MEANINGFUL_FIELDS and not _interpret(name, value, result):
             return
+        if name in self._dropped:
+            return
         line = self._encode(name, value)
         result.lines.append(line)
         if type(item) is tuple and len(line) <= _CACHE_LINE_SIZE:
@@ -236,7 +246,7 @@ def _checked(item: object) -> Field:
     if not is_token(name):
         raise InvalidMessage(f"field name {name!r} is not a token (RFC 9110 §5.1)")
     value = value.strip(b" \t")
-    if value.translate(None, _VALUE_CHARACTERS):
+    if value.translate(None, VALUE_CHARACTERS):
         raise InvalidMessage(f"field {name!r} has a control character in its value {value!r} (RFC 9110 §5.5)")
     return name.lower(), value
 

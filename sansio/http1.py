@@ -3,10 +3,10 @@
 Theory of operation
 -------------------
 
-Two things happen side by side. Reading walks through the states below; writing is a list of octets in the outbox,
-and what may be written is decided by the exchange. They meet in two places: a request is opened only when the
-response before it is complete, and a response that ends while its request is still coming decides what becomes of
-the rest.
+Two things happen side by side. Reading walks through the states below; writing (`sansio.http1_responses`) is a list
+of octets in the outbox, and what may be written is decided by the exchange. They meet in two places: a request is
+opened only when the response before it is complete, and a response that ends while its request is still coming
+decides what becomes of the rest.
 
     HEAD        waiting for a request's head, or in the middle of it
       | head passed                       | refused, or time is up
@@ -42,24 +42,15 @@ from typing import Any, Final
 from . import http1_fast, http1_h11
 from .deadlines import Deadline
 from .errors import PeerError
-from .http import HttpExchange, ResponseState
-from .http1_gate import ChunkedGate, ContentReader, HeadGate, LengthGate
-from .http1_writer import (
-    CONTINUE,
-    ENCODER,
-    LAST_CHUNK,
-    encode_chunk,
-    encode_early_hint,
-    encode_error,
-    encode_head,
-    encode_switch,
-    encode_trailers,
-)
+from .http import HttpExchange
+from .http1_content import ChunkedGate, ContentReader, LengthGate
+from .http1_gate import HeadGate
+from .http1_responses import Http1Responses
 from .outbox import Outbox
 from .scope import RequestHead, ScopeBuilder
 from .settings import Settings, TransportInfo
 from .websocket import WebSocketExchange
-from .websocket_handshake import accept_token, read_handshake
+from .websocket_handshake import read_handshake
 
 __all__ = ["Http1"]
 
@@ -97,7 +88,7 @@ _STOPPED_BY_THE_END: Final = (
 _MAX_UNFINISHED: Final = 16
 
 
-class Http1:
+class Http1(Http1Responses):
     """The protocol of one HTTP/1 connection."""
 
     def __init__(
@@ -108,29 +99,18 @@ class Http1:
         state: Mapping[str, Any] | None,
         now: float,
     ) -> None:
-        self.outbox = outbox
-        self.transport = transport
-        self.encoder = ENCODER
-        self._settings = settings
-        self._defaults = settings.default_fields
+        Http1Responses.__init__(self, outbox, transport, settings)
         self._fast = settings.http1_reader == "fast"  # The fast reader may try the next head.
         self._scopes = ScopeBuilder(transport, settings, state)
         self._gate = HeadGate(settings)
         self._reading = _HEAD
-        self._exchange: HttpExchange | None = None
-        self._reader: ContentReader | None = None
         self._backlog = b""  # Octets that were received and not yet read, from _backlog_start.
         self._backlog_start = 0
         self._requests = 0
         self._unfinished = 0
         self._dropped = 0  # Octets that came after our end.
         self._linger_again = False  # Not all of ours was taken when the time for lingering was up.
-        self._keep_alive = True  # Another request may follow the current one.
-        self._chunked = False  # The current response is in the chunked coding.
-        self._continue_due = False  # The client waits for a 100 (Continue).
         self._input_ended = False
-        self.awaits_room = False
-        """The next request waits until bytes are taken: call `room_made` then."""
         self._room_asked = now
         self._draining = False
         self._idle_deadline = Deadline.HEAD
@@ -295,12 +275,9 @@ class Http1:
             head.close or self._draining or (limit is not None and self._requests >= limit)
         )
         length = head.content_length
-        if (
-            settings.limit_request_body is not None
-            and length is not None
-            and length > settings.limit_request_body
-        ):
-            error = PeerError(413, f"request content beyond {settings.limit_request_body} bytes")
+        limit = settings.limit_request_body
+        if limit is not None and length is not None and length > limit:
+            error = PeerError(413, f"request content beyond {limit} bytes")
             self._refuse(error, now, is_head=head.method == "HEAD")
             return
         if head.websocket and settings.ws:
@@ -344,6 +321,7 @@ class Http1:
             if reader.ended:
                 self.outbox.stop_deadline(Deadline.DISCARD)
                 self._reading = _PAUSED
+                self._reader = None
                 self._resume(now)
             return reader.position
         if content:
@@ -362,6 +340,7 @@ class Http1:
             return len(data)
         if reader.ended:
             self._reading = _PAUSED
+            self._reader = None
             self.outbox.wants_read = True
             self.outbox.stop_deadline(Deadline.BODY)
             exchange.deliver_end()
@@ -372,103 +351,7 @@ class Http1:
         if self._dropped > self._settings.limit_discard:
             self._close()
 
-    # What the exchanges ask for.
-
-    def start_response(self, exchange: HttpExchange, content: bytes, *, ended: bool, now: float) -> None:
-        """Send the head, which is in the exchange, and the first content."""
-        fields = exchange.fields
-        status = exchange.status
-        assert fields is not None and status is not None  # noqa: S101, PT018 - the exchange's state says so.
-        self._chunked = chunked = (
-            exchange.length is None and not exchange.bodyless and exchange.head.version == "1.1"
-        )
-        if self._keep_alive and (
-            fields.close or (self._reading is _CONTENT and self._leaves_too_much(ended=ended))
-        ):
-            self._keep_alive = False
-        self._continue_due = False  # An interim response cannot follow a final one.
-        close = not self._keep_alive
-        parts = encode_head(status, fields, self._defaults, exchange.length, chunked=chunked, close=close)
-        if content:
-            parts.append(encode_chunk(content) if chunked else content)
-        self._write(exchange, b"".join(parts))
-        if exchange.state is ResponseState.COMPLETE:
-            self._complete(now)
-
-    def send_content(self, exchange: HttpExchange, content: bytes, *, ended: bool, now: float) -> None:
-        """Send more content."""
-        complete = ended and exchange.state is ResponseState.COMPLETE
-        if content:
-            self._write(exchange, encode_chunk(content) if self._chunked else content)
-        if complete:
-            if self._chunked:
-                self.outbox.write(LAST_CHUNK)
-            self._complete(now)
-
-    def send_trailers(self, exchange: HttpExchange, lines: list[bytes], now: float) -> None:
-        """Send the trailer section, if there is one in this coding and the client wants it (RFC 9110 §6.5.1)."""
-        if self._chunked:
-            self.outbox.write(encode_trailers(lines if exchange.head.accepts_trailers else []))
-        self._complete(now)
-
-    def send_early_hint(self, exchange: HttpExchange, line: bytes, now: float) -> None:  # noqa: ARG002
-        """Send a 103 (Early Hints), but not to HTTP/1.0, which knows no interim responses (RFC 9110 §15.2)."""
-        if exchange.head.version == "1.1":
-            self._write(exchange, encode_early_hint(line))
-
-    def send_server_error(self, exchange: HttpExchange, now: float) -> None:
-        """Send a 500 in place of a response of which nothing was sent, and end the connection with it."""
-        self._write_error(500, "", exchange, is_head=False)
-        self._keep_alive = False
-        self._complete(now)
-
-    def cut_response(self, exchange: HttpExchange, now: float) -> None:  # noqa: ARG002 - the framing's signature.
-        """End the connection without the last chunk, or before Content-Length is met."""
-        self._exchange = None
-        self._linger(now)
-
-    def accept_websocket(self, exchange: WebSocketExchange, lines: list[bytes], now: float) -> None:
-        """Send the response that makes the connection a WebSocket's, and read what has come of it already."""
-        fields = exchange.fields
-        assert fields is not None  # noqa: S101 - the exchange's state says so.
-        outbox = self.outbox
-        outbox.stop_deadline(Deadline.HANDSHAKE)
-        outbox.write(encode_switch(fields, self._defaults, lines, accept_token(exchange.handshake.key)))
-        self._reading = _UPGRADED
-        outbox.wants_read = not self._input_ended
-        if self._draining:
-            exchange.shut_down(now)
-        if self._backlog:
-            backlog, self._backlog = self._backlog, b""
-            start, self._backlog_start = self._backlog_start, 0
-            self._read(backlog, start, now)
-        if self._input_ended and self._reading is _UPGRADED:
-            exchange.receive_end(now)
-
-    def end_websocket(self, exchange: WebSocketExchange, now: float) -> None:  # noqa: ARG002
-        """The session is over: end the connection, our side first (RFC 6455 §7.1.1)."""
-        self._exchange = None
-        self._linger(now)
-
-    def await_room(self) -> None:
-        """Let the session know when the bytes to write were taken."""
-        self.awaits_room = True
-
-    def content_wanted(self, exchange: HttpExchange, now: float) -> None:  # noqa: ARG002 - the framing's signature.
-        """The application waits for content that has not come."""
-        if self._reading is not _CONTENT:
-            return
-        if self._continue_due:
-            # "A server that [...] MUST send an immediate interim response [...] if it has not yet": asked for only
-            # now, and not at all if the application answers without reading. RFC 9110 §10.1.1
-            self._continue_due = False
-            self.outbox.write(CONTINUE)
-        self.outbox.set_deadline(Deadline.BODY, now + self._settings.timeout_request_body)
-
-    def content_taken(self, exchange: HttpExchange, now: float) -> None:  # noqa: ARG002 - the framing's signature.
-        """The application has taken what was held for it: there is room again."""
-        if self._reading is _CONTENT:
-            self.outbox.wants_read = True
+    # From one request to the next.
 
     def finished(self, exchange: HttpExchange, now: float) -> None:  # noqa: ARG002 - the framing's signature.
         """The application has returned."""
@@ -476,54 +359,12 @@ class Http1:
         if self._reading is _PAUSED and self._exchange is None:
             self._resume(now)
 
-    # Writing.
-
-    def _write(self, exchange: HttpExchange, data: bytes) -> None:
-        outbox = self.outbox
-        outbox.write(data)
-        if outbox.size > self._settings.limit_write_buffer:
-            outbox.block(exchange)
-
-    def _write_error(self, status: int, reason: str, exchange: HttpExchange | None, *, is_head: bool) -> None:
-        """Write a response of the server's own, which ends the connection.
-
-        "The HEAD method is identical to GET except that the server MUST NOT send content in the response." RFC 9110
-        §9.3.2
-        """
-        head, content = encode_error(status, reason, self._defaults)
-        if exchange is not None:
-            is_head = exchange.head.method == "HEAD"
-            exchange.status = status
-            exchange.fields = None
-            exchange.length = len(content)
-            exchange.bytes_out = 0 if is_head else len(content)
-        self.outbox.write(head if is_head else head + content)
-
-    def _leaves_too_much(self, *, ended: bool) -> bool:
-        """Tell whether unread content already decides that the connection ends with the response.
-
-        Where a client still waits for a 100 (Continue), nobody knows whether the content will come.
-        """
-        assert self._reader is not None  # noqa: S101 - the state says so.
-        remaining = self._reader.remaining
-        return self._continue_due or (
-            ended and (remaining is None or remaining > self._settings.limit_discard)
-        )
-
-    def _complete(self, now: float) -> None:
-        """The response is complete: go on to the next request, or end the connection."""
-        self._exchange = None
-        if not self._keep_alive:
-            self._linger(now)
-        elif self._reading is _PAUSED:
-            self._resume(now)
-        elif self._leaves_too_much(ended=True):
-            self._linger(now)
-        else:
-            self._reading = _DISCARDING
-            self.outbox.wants_read = True
-            self.outbox.stop_deadline(Deadline.BODY)
-            self.outbox.set_deadline(Deadline.DISCARD, now + self._settings.timeout_discard)
+    def _discard(self, now: float) -> None:
+        """The rest of the content is nobody's: read it away."""
+        self._reading = _DISCARDING
+        self.outbox.wants_read = True
+        self.outbox.stop_deadline(Deadline.BODY)
+        self.outbox.set_deadline(Deadline.DISCARD, now + self._settings.timeout_discard)
 
     def _resume(self, now: float) -> None:
         """Turn to the next request, and to what has come of it already; not yet, if too much is still going on."""
@@ -544,43 +385,30 @@ class Http1:
     def _next(self, now: float) -> None:
         outbox = self.outbox
         self._reading = _HEAD
-        self._reader = None
         outbox.wants_read = not self._input_ended
         outbox.set_deadline(Deadline.KEEP_ALIVE, now + self._settings.timeout_keep_alive)
         self._idle_deadline = Deadline.KEEP_ALIVE
+
+    def _upgrade(self, exchange: WebSocketExchange, now: float) -> None:
+        """All octets are the session's, and first those that have come already."""
+        self._reading = _UPGRADED
+        self.outbox.wants_read = not self._input_ended
+        if self._draining:
+            exchange.shut_down(now)
+        if self._backlog:
+            backlog, self._backlog = self._backlog, b""
+            start, self._backlog_start = self._backlog_start, 0
+            self._read(backlog, start, now)
+        if self._input_ended and self._reading is _UPGRADED:
+            exchange.receive_end(now)
 
     # Ending.
 
     def _refuse(self, error: PeerError, now: float, *, is_head: bool = False) -> None:
         """Answer what the peer did wrong, if a response to it can still be told from another one, and end."""
-        outbox = self.outbox
-        exchange = self._exchange
-        answered = exchange is None or exchange.state in {
-            ResponseState.AWAITING_START,
-            ResponseState.HEAD_HELD,
-        }
-        outbox.error = error if answered else PeerError(None, error.reason)
-        if answered:
-            assert error.status is not None  # noqa: S101 - refusals have one.
-            self._write_error(
-                error.status, error.reason, exchange, is_head=is_head or self._gate.is_head_method
-            )
+        self._write_refusal(error, is_head=is_head or self._gate.is_head_method)
         self._disconnect(now)
         self._linger(now)
-
-    def _give_up_handshake(self, now: float) -> None:
-        """The application does not say whether it accepts: the client gets an answer all the same."""
-        exchange = self._exchange
-        if exchange is not None and exchange.state is ResponseState.AWAITING_START:
-            exchange.failure = "the application did not answer a WebSocket's handshake in time"
-            self._write_error(500, "", exchange, is_head=False)
-            self._disconnect(now)
-            self._linger(now)
-
-    def _disconnect(self, now: float) -> None:
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.disconnect(now)
 
     def _linger(self, now: float) -> None:
         """End our side, and wait for the peer to end its own."""

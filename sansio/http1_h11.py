@@ -8,7 +8,8 @@ from __future__ import annotations
 import h11
 
 from .errors import PeerError
-from .http1_gate import ChunkedGate, LengthGate, interpret
+from .http1_content import ChunkedGate, LengthGate
+from .http1_gate import interpret
 from .scope import RequestHead
 from .settings import Settings
 

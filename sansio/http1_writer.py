@@ -105,12 +105,14 @@ def encode_error(status: int, reason: str, defaults: DefaultFields) -> tuple[byt
     return head, content
 
 
-def encode_switch(fields: EncodedFields, defaults: DefaultFields, lines: list[bytes], token: bytes) -> bytes:
+def encode_switch(
+    fields: EncodedFields, defaults: DefaultFields, answers: list[Field], token: bytes
+) -> bytes:
     """Return the head after which the connection is a WebSocket's (RFC 6455 §4.2.2)."""
     parts = encode_head(101, fields, defaults, None, chunked=False, close=False)
     parts[-1:] = (
         b"upgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: %b\r\n" % token,
-        *lines,
+        *[_encode(*field) for field in answers],
         b"\r\n",
     )
     return b"".join(parts)

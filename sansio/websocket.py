@@ -33,12 +33,11 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import MutableMapping
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, Protocol
 
-from .asgi import Message, Scope
+from .asgi import Field, Message, Scope
 from .deadlines import Deadline
-from .errors import ClientDisconnected, InvalidMessage, PeerError, UnexpectedMessage
+from .errors import ClientDisconnected, PeerError
 from .exchange import ExchangeStatistics
 from .http import HttpExchange, HttpFraming, ResponseState
 from .scope import RequestHead
@@ -53,11 +52,11 @@ from .websocket_frames import (
     Control,
     Failure,
     FrameReader,
-    cut_reason,
     encode_close,
     encode_header,
 )
 from .websocket_handshake import Handshake
+from .websocket_messages import encode_text, read_accept, read_close, read_denial, read_octets, unexpected
 
 __all__ = ["WebSocketExchange", "WebSocketFraming"]
 
@@ -65,9 +64,6 @@ NORMAL: Final = 1000
 ABNORMAL: Final = 1006
 INTERNAL_ERROR: Final = 1011
 SERVICE_RESTART: Final = 1012
-
-_DENIAL: Final = "websocket."  # What stands before the name of an HTTP message.
-_BODY: Final = "http.response.body"
 
 # Smaller messages would grow, or as good as.
 _COMPRESSED_SIZE: Final = 64
@@ -77,13 +73,6 @@ _COPIED_SIZE: Final = 4_096
 
 # What a message costs beside its octets: many empty ones must not be for nothing.
 _MESSAGE_OVERHEAD: Final = 256
-
-_FIELDS_OF_THE_HANDSHAKE: Final = (
-    b"sec-websocket-accept:",
-    b"sec-websocket-extensions:",
-    b"sec-websocket-protocol:",
-    b"upgrade:",
-)
 
 
 class SessionState(enum.Enum):
@@ -107,11 +96,17 @@ _ENDED: Final = SessionState.ENDED
 class WebSocketFraming(HttpFraming, Protocol):
     """What carries a session: one version of HTTP. All arguments have been checked."""
 
-    def accept_websocket(self, exchange: WebSocketExchange, lines: list[bytes], now: float) -> None:
-        """Send the response that makes the request a WebSocket, with these field lines."""
+    def accept_websocket(self, exchange: WebSocketExchange, answers: list[Field], now: float) -> None:
+        """Send the response that makes the request a WebSocket, with these fields beside the application's."""
 
     def end_websocket(self, exchange: WebSocketExchange, now: float) -> None:
         """Nothing more is sent or read: end the transport."""
+
+    def pause_reading(self) -> None:
+        """No octets are wanted for a while."""
+
+    def resume_reading(self) -> None:
+        """Octets are wanted again."""
 
     def await_room(self) -> None:
         """Call the exchange's `room_made` when the bytes to write were taken."""
@@ -203,11 +198,8 @@ class WebSocketExchange(HttpExchange):
 
     def send(self, message: Message, now: float) -> None:
         """Accept a message. See `Exchange.send`."""
-        if self.session is _DENIED and not self.ended and isinstance(message, MutableMapping):
-            if message.get("type") == _DENIAL + _BODY:
-                message = {**message, "type": _BODY}
-            elif "type" in message:
-                _raise_unexpected(message["type"], (_DENIAL + _BODY,), self.session)
+        if self.session is _DENIED and not self.ended:
+            message = read_denial(message, self.session.value)
         HttpExchange.send(self, message, now)
 
     def finish(self, error: BaseException | None, now: float) -> None:
@@ -301,7 +293,7 @@ class WebSocketExchange(HttpExchange):
             if self._input_ended:
                 self._leave(ABNORMAL, "", now)
             else:
-                self._framing.outbox.wants_read = True
+                self._carrier.resume_reading()
 
     def _read(self, data: bytes, start: int, now: float) -> None:
         reader = self._reader
@@ -311,7 +303,7 @@ class WebSocketExchange(HttpExchange):
         while start < size:
             if self.held >= limit:
                 self._rest = data[start:]
-                self._framing.outbox.wants_read = False
+                self._carrier.pause_reading()
                 return
             start, event = reader.read(data, start)
             if event is None:
@@ -378,7 +370,8 @@ class WebSocketExchange(HttpExchange):
 
     def _read_closing(self, now: float) -> None:
         rest, self._rest = self._rest, b""
-        self._framing.outbox.wants_read = not self._input_ended
+        if not self._input_ended:
+            self._carrier.resume_reading()
         if rest:
             self._read(rest, 0, now)
         if self._input_ended and self.session is _CLOSING:
@@ -425,46 +418,32 @@ class WebSocketExchange(HttpExchange):
             raise ClientDisconnected
         if self._finished:
             return
-        _raise_unexpected(kind, self._legal, self.session)
+        raise unexpected(kind, self._legal, self.session.value)
 
     def _accept(self, message: Message, now: float) -> None:
         handshake = self.handshake
-        subprotocol = message.get("subprotocol")
-        if subprotocol is not None and subprotocol not in handshake.subprotocols:
-            raise InvalidMessage(
-                f"'subprotocol' must be one of {handshake.subprotocols}, got {subprotocol!r}"
-            )
-        fields = self._framing.encoder.encode(message.get("headers", ()))
-        for line in fields.lines:
-            if line.startswith(_FIELDS_OF_THE_HANDSHAKE):
-                name = line.partition(b":")[0]
-                raise InvalidMessage(f"field {name!r} is the server's, say 'subprotocol' instead")
+        fields, answers = read_accept(message, handshake.subprotocols, self._framing.encoder)
         settings = self._settings
-        lines = []
-        if subprotocol is not None:
-            lines.append(b"sec-websocket-protocol: %b\r\n" % subprotocol.encode("ascii"))
         deflate = negotiate(handshake.offers) if settings.ws_per_message_deflate else None
         inflater = None
         if deflate is not None:
             inflater = Inflater(deflate)
             self._deflater = Deflater(deflate)
-            lines.append(b"sec-websocket-extensions: %b\r\n" % deflate.answer)
+            answers.append((b"sec-websocket-extensions", deflate.answer))
         self._reader = FrameReader(settings.ws_max_size, settings.ws_max_fragments, inflater)
         self.fields = fields
-        self.status = 101
         self.session = _OPEN
         self.state = ResponseState.CONTENT
         self._legal = _ON_OPEN
         self._framing.outbox.set_deadline(Deadline.PING, now + settings.ws_ping_interval)
-        self._carrier.accept_websocket(self, lines, now)
+        self._carrier.accept_websocket(self, answers, now)
 
     def _refuse_handshake(self, message: Message, now: float) -> None:
         """A close in place of an answer is a 403, and nothing of the code and the reason can be told."""
-        _check_close(message)
+        read_close(message)
         self.session = _DENIED
-        self._legal = _HTTP_AWAITING_START
         fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"10")]
-        HttpExchange.send(self, {"type": "http.response.start", "status": 403, "headers": fields}, now)
+        self._accept_start({"status": 403, "headers": fields}, now)
         HttpExchange.send(self, {"type": "http.response.body", "body": b"Forbidden\n"}, now)
 
     def _deny(self, message: Message, now: float) -> None:
@@ -475,16 +454,12 @@ class WebSocketExchange(HttpExchange):
     def _accept_message(self, message: Message, now: float) -> None:  # noqa: ARG002 - the table's signature.
         octets: Any = message.get("bytes")
         text: Any = message.get("text")
-        if (octets is None) is (text is None):
-            raise InvalidMessage("exactly one of 'bytes' and 'text' must be given")
-        if text is None:
-            if not isinstance(octets, (bytes, bytearray, memoryview)):
-                raise InvalidMessage(f"'bytes' must be bytes, got {type(octets).__name__}")
-            payload = bytes(octets)
-            opcode = BINARY
-        else:
-            payload = _encode_text("text", text)
+        if octets is None and text is not None:
+            payload = encode_text("text", text)
             opcode = TEXT
+        else:
+            payload = octets if text is None and type(octets) is bytes else read_octets(octets, text)
+            opcode = BINARY
         outbox = self._framing.outbox
         self._messages_out += 1
         self.bytes_out += len(payload)
@@ -501,45 +476,10 @@ class WebSocketExchange(HttpExchange):
             outbox.block(self)
 
     def _accept_close(self, message: Message, now: float) -> None:
-        code, reason = _check_close(message)
+        code, reason = read_close(message)
         self._messages.clear()
         self._close(code, reason, now)
 
-
-def _check_close(message: Message) -> tuple[int, str]:
-    """Return code and reason. RFC 6455 §7.4: codes that must not be sent, or mean nothing, are the app's mistake."""
-    code = message.get("code", NORMAL)
-    if code is None:
-        code = NORMAL
-    if (
-        not isinstance(code, int)
-        or isinstance(code, bool)
-        or not (1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999)
-    ):
-        raise InvalidMessage(
-            f"'code' must be 1000 to 1003, 1007 to 1014 or 3000 to 4999 (RFC 6455 §7.4), got {code!r}"
-        )
-    reason = message.get("reason")
-    if reason is None:
-        reason = ""
-    return int(code), cut_reason(_encode_text("reason", reason))
-
-
-def _encode_text(name: str, text: object) -> bytes:
-    if not isinstance(text, str):
-        raise InvalidMessage(f"{name!r} must be a str, got {type(text).__name__}")
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise InvalidMessage(f"{name!r} has a surrogate, which UTF-8 cannot carry") from None
-
-
-def _raise_unexpected(kind: object, legal: Any, session: SessionState) -> NoReturn:  # noqa: ANN401 - names.
-    expected = " or ".join(map(repr, legal)) or "nothing more"
-    raise UnexpectedMessage(f"expected {expected}, got {kind!r}; {session.value}")
-
-
-_HTTP_AWAITING_START: Final[dict[str, Any]] = {"http.response.start": HttpExchange._accept_start}
 
 # What the application may send, and what then happens. ASGI, "WebSocket". Beyond these it is HTTP's tables.
 _NOTHING: Final[dict[str, Any]] = {}

@@ -1,8 +1,8 @@
-"""The opening handshake of a WebSocket over HTTP/1.1: what the client asks for, and what it is answered.
+"""The opening handshake of a WebSocket: what the client asks for, and what it is answered.
 
 The head was read once, with all other rules of HTTP, and is not read again.
 
-Source: RFC 6455 §4.2, §9.1, §11.3.
+Source: RFC 6455 §4.2, §9.1, §11.3; RFC 8441 §5.
 """
 
 from __future__ import annotations
@@ -82,12 +82,12 @@ def read_handshake(head: RequestHead) -> Handshake | PeerError:
                     subprotocols.append(member.decode("ascii"))
         elif name == b"sec-websocket-extensions" and not _read_offers(value, offers):
             return PeerError(400, "malformed WebSocket extensions")
-    problem = _judge(head, keys, versions)
+    problem = _judge(head, keys, versions) if head.version != "2" else _judge_on_stream(head, versions)
     if problem is not None:
         return problem
     if len(offers) > _MAX_OFFERS or len(subprotocols) > _MAX_SUBPROTOCOLS:
         return PeerError(400, "too many WebSocket extensions or subprotocols")
-    return Handshake(keys[0], subprotocols, offers)
+    return Handshake(keys[0] if keys else b"", subprotocols, offers)
 
 
 def accept_token(key: bytes) -> bytes:
@@ -104,6 +104,15 @@ def _judge(head: RequestHead, keys: list[bytes], versions: list[bytes]) -> PeerE
         return PeerError(426, "WebSocket version other than 13")
     if len(keys) != 1 or not _is_key(keys[0]):
         return PeerError(400, "WebSocket handshake without exactly one key of 16 octets")
+    return None
+
+
+def _judge_on_stream(head: RequestHead, versions: list[bytes]) -> PeerError | None:
+    """On HTTP/2 the stream is the socket: it has to stay open, and there is no key (RFC 8441 §5)."""
+    if head.content_length is not None:
+        return PeerError(400, "WebSocket handshake with content, or with the end of its stream")
+    if versions != [_VERSION]:
+        return PeerError(400, "WebSocket handshake without exactly one version, which is 13")
     return None
 
 

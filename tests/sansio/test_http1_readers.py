@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sansio import PeerError, Settings, http1_fast, http1_h11
-from sansio.http1_gate import ChunkedGate, HeadGate
+from sansio.http1_content import ChunkedGate
+from sansio.http1_gate import HeadGate
 from sansio.http1_h11 import H11Content
 
 from .http1_octets import (

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sansio import PeerError, Settings
-from sansio.http1_gate import ChunkedGate, LengthGate
+from sansio.http1_content import ChunkedGate, LengthGate
 from sansio.http1_h11 import read_head
 from sansio.scope import RequestHead
 

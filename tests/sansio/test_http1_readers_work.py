@@ -12,7 +12,8 @@ from typing import Any, Final
 import pytest
 
 from sansio import Connection, Settings, TransportInfo
-from sansio.http1_gate import ChunkedGate, HeadGate
+from sansio.http1_content import ChunkedGate
+from sansio.http1_gate import HeadGate
 
 from .http1_octets import CHUNKED_HEAD, SMUGGLED, converse, head_of, octets
 

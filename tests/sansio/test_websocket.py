@@ -100,40 +100,24 @@ def test_accepting_may_choose_a_subprotocol_and_add_fields() -> None:
     ]
 
 
-@pytest.mark.parametrize("subprotocol", ["c", "A", "", "a, b", b"a", 5, ["a"]], ids=repr)
-def test_a_subprotocol_that_was_not_offered_raises(subprotocol: Any) -> None:
-    """RFC 6455 §4.2.2: the client would have to fail the connection."""
+@pytest.mark.parametrize(
+    ("message", "problem"),
+    [
+        ({"type": "websocket.accept", "subprotocol": "c"}, "'subprotocol' must be one of"),
+        ({"type": "websocket.accept", "headers": [(b"Sec-WebSocket-Protocol", b"a")]}, "the server's"),
+    ],
+    ids=["subprotocol", "field"],
+)
+def test_accepting_wrongly_raises_and_leaves_the_handshake_to_be_answered(
+    message: Message, problem: str
+) -> None:
     pair = WebSocketPair()
     pair.request(subprotocols=["a", "b"])
-    with pytest.raises(InvalidMessage, match="'subprotocol' must be one of"):
-        pair.tell({"type": "websocket.accept", "subprotocol": subprotocol})
+    with pytest.raises(InvalidMessage, match=problem):
+        pair.tell(message)
     assert pair.output == b""
     pair.tell({"type": "websocket.accept", "subprotocol": "a"})
     assert pair.accepted.subprotocol == "a"
-
-
-@pytest.mark.parametrize(
-    ("headers", "problem"),
-    [
-        ([(b"Sec-WebSocket-Protocol", b"a")], "'subprotocol'"),
-        ([(b"sec-websocket-accept", b"a")], "the server's"),
-        ([(b"x", b"1"), (b"sec-websocket-extensions", b"a")], "the server's"),
-        ([(b"Upgrade", b"websocket")], "the server's"),
-        ([(b":status", b"101")], "not a token"),
-        ([(b"x", b"a\r\nb")], "control character"),
-        ([("x", b"a")], "must be bytes"),
-        (None, "iterable"),
-    ],
-    ids=["protocol", "accept", "extensions", "upgrade", "pseudo", "split", "str", "none"],
-)
-def test_fields_that_are_the_servers_or_wrong_raise(headers: Any, problem: str) -> None:
-    pair = WebSocketPair()
-    pair.request(subprotocols=["a"])
-    with pytest.raises(InvalidMessage, match=problem):
-        pair.tell({"type": "websocket.accept", "headers": headers})
-    assert pair.output == b""
-    pair.tell(ACCEPT)
-    assert pair.status == 101
 
 
 @pytest.mark.parametrize("name", [b"connection", b"content-length", b"transfer-encoding", b"keep-alive"])
@@ -216,16 +200,11 @@ def test_a_message_goes_out_as_one_frame(message: Message, sent: Frame) -> None:
     ("message", "problem"),
     [
         ({"type": "websocket.send"}, "exactly one"),
-        ({"type": "websocket.send", "bytes": None, "text": None}, "exactly one"),
         ({"type": "websocket.send", "bytes": b"", "text": ""}, "exactly one"),
-        ({"type": "websocket.send", "text": b"a"}, "'text' must be a str, got bytes"),
         ({"type": "websocket.send", "bytes": "a"}, "'bytes' must be bytes, got str"),
-        ({"type": "websocket.send", "bytes": 5}, "'bytes' must be bytes, got int"),
-        (text("\ud800"), "surrogate"),
+        (text(b"a"), "'text' must be a str, got bytes"),
+        (close(1005), "'code' must be"),
         (close(1000, "\ud800"), "surrogate"),
-        (close(1000, b"a"), "'reason' must be a str, got bytes"),
-        *((close(code), "'code' must be") for code in (999, 0, -1, 1004, 1005, 1006, 1015, 1016, 2999)),
-        *((close(code), "'code' must be") for code in (5000, 70_000, True, 1000.0, "1000")),
         ({"type": []}, "'type'"),
         ({}, "'type'"),
         (None, "'type'"),
