@@ -149,7 +149,7 @@ def _value(option: Option) -> str:
             return "texts; one alone will do"
         case "field":
             return "texts, or pairs of name and value; one alone will do"
-        case "text":
+        case "text" | "secret":
             return "text, or `None`" if option.optional else "text"
 
 
@@ -577,7 +577,9 @@ class _Reader:
 
     @property
     def http1(self) -> Http1:
-        return self.connection._protocol
+        protocol = self.connection._protocol
+        assert isinstance(protocol, Http1)  # noqa: S101 - it is what the connection begins with.
+        return protocol
 
     @property
     def reading(self) -> Reading:

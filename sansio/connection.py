@@ -7,6 +7,8 @@ from typing import Any
 
 from .errors import UsageError
 from .http1 import Http1
+from .http2 import Http2
+from .http2_frames import PREFACE
 from .outbox import Outbox
 from .settings import Settings, TransportInfo
 
@@ -23,9 +25,12 @@ class Connection(Outbox):
     `finish` on one of its exchanges, look at the outputs: take the bytes, take the ready exchanges, and look at
     `deadline`, `wants_read`, `write_ended` and `closed`, in this order. They change at no other time. Taking bytes
     may leave a `deadline` that is due already: call `handle_timeout` at once then.
+
+    Which version of HTTP is spoken, TLS has negotiated (`TransportInfo.alpn`). Without TLS it is HTTP/1, unless the
+    settings allow HTTP/2 with prior knowledge: then the first bytes decide.
     """
 
-    __slots__ = ("_input_ended", "_protocol")
+    __slots__ = ("_beginning", "_input_ended", "_parameters", "_protocol", "multiplexes")
 
     def __init__(
         self, transport: TransportInfo, settings: Settings, now: float, state: Mapping[str, Any] | None = None
@@ -35,8 +40,19 @@ class Connection(Outbox):
         `state` is the lifespan's namespace (`Lifespan.state`); each scope gets a shallow copy of it.
         """
         super().__init__()
+        self.multiplexes = False
+        """Exchanges run side by side. If not, one follows the other."""
         self._input_ended = False
-        self._protocol = Http1(self, transport, settings, state, now)
+        self._beginning: bytes | None = None  # What may become HTTP/2's preface.
+        self._parameters = (transport, settings, state)
+        self._protocol: Http1 | Http2
+        if transport.alpn == "h2" or settings.http == "2":
+            self._protocol = Http2(self, transport, settings, state, now)
+            self.multiplexes = True
+        else:
+            self._protocol = Http1(self, transport, settings, state, now)
+            if settings.h2c == "prior-knowledge" and settings.http == "auto" and not transport.secure:
+                self._beginning = b""
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Bytes came from the peer. Accepted even when `wants_read` is false; dropped once `closed`.
@@ -47,7 +63,30 @@ class Connection(Outbox):
             return
         if self._input_ended:
             raise UsageError("receive_data() after receive_eof()")
-        self._protocol.receive_data(data, now)
+        if self._beginning is not None:
+            data = self._begin(data, now)
+        if data:
+            self._protocol.receive_data(data, now)
+
+    def _begin(self, data: bytes, now: float) -> bytes:
+        """Look at the first bytes; return what is to be read, nothing while they may still become a preface."""
+        assert self._beginning is not None  # noqa: S101 - the caller has looked.
+        data = self._beginning + data
+        if PREFACE.startswith(data[: len(PREFACE)]):
+            if len(data) < len(PREFACE):
+                self._beginning = data
+                return b""
+            self.stop_deadlines()
+            self._protocol = Http2(self, *self._parameters, now)
+            self.multiplexes = True
+        self._beginning = None
+        return data
+
+    def _begin_http1(self, now: float) -> None:
+        """No more comes for now: what has come is no preface."""
+        data, self._beginning = self._beginning, None
+        if data:
+            self._protocol.receive_data(data, now)
 
     def data_to_send(self) -> bytes:
         """Take all bytes to write, in order. Bytes not taken count against `Exchange.can_send`.
@@ -68,6 +107,8 @@ class Connection(Outbox):
         """
         if not self._input_ended:
             self._input_ended = True
+            if self._beginning:
+                self._begin_http1(now)
             if not self.closed:
                 self._protocol.receive_eof(now)
 
@@ -78,6 +119,8 @@ class Connection(Outbox):
     def handle_timeout(self, now: float) -> None:
         """Time has passed. Safe to call early or twice: it then does nothing."""
         if now >= self.deadline:
+            if self._beginning:
+                self._begin_http1(now)
             self._protocol.handle_timeout(now)
 
     def shut_down(self, now: float) -> None:
@@ -86,4 +129,6 @@ class Connection(Outbox):
         A request of which a part has come already is still served. Calling it twice is allowed.
         """
         if not self.closed:
+            if self._beginning:
+                self._begin_http1(now)
             self._protocol.shut_down(now)

@@ -29,11 +29,19 @@ class Deadline(enum.IntEnum):
     HANDSHAKE = 6
     """The application has not answered a WebSocket's handshake: 500 and a disconnect."""
     PING = 7
-    """A WebSocket's next ping."""
+    """The next ping of a WebSocket, or of an HTTP/2 connection."""
     PONG = 8
-    """The answer to a ping is overdue: close."""
+    """The answer to it is overdue: close."""
     CLOSE_FRAME = 9
     """We have closed a WebSocket and wait for the peer's close frame: close."""
+    SETTINGS = 10
+    """The peer has not acknowledged our HTTP/2 settings: the connection ends."""
+    WINDOW = 11
+    """The peer's HTTP/2 windows have no room for what is to be sent: the stream ends."""
+    GOAWAY = 12
+    """The peer had time to learn that it should open no more streams: say which was the last."""
+    SESSION = 13
+    """A WebSocket on an HTTP/2 stream has a deadline of its own."""
 
 
 class Deadlines:

@@ -28,7 +28,7 @@ class ExchangeStatistics(NamedTuple):
     target: bytes
     """Path and query as they came: ASCII, but not fit for a terminal without escaping."""
     http_version: str
-    """``1.0`` or ``1.1``."""
+    """``1.0``, ``1.1`` or ``2``."""
     status: int | None
     """The response's status; None while it has none, or if the exchange was aborted before it had one."""
     bytes_in: int

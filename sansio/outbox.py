@@ -30,6 +30,7 @@ class Outbox(Deadlines):
         "error",
         "has_ready",
         "size",
+        "taken",
         "wants_read",
         "wants_write",
         "write_ended",
@@ -51,7 +52,9 @@ class Outbox(Deadlines):
         """What the peer did wrong, if it did; the first thing only."""
         self.size = 0
         """Bytes waiting to be taken."""
-        self._pieces: list[bytes] = []
+        self.taken = 0
+        """How often `take_ready` was called."""
+        self._pieces: list[bytes | memoryview] = []
         self._ready: dict[Exchange, None] = {}
         self._blocked: list[Exchange] = []
         self._ending = False
@@ -62,7 +65,7 @@ class Outbox(Deadlines):
         pieces = self._pieces
         if not pieces:
             return b""
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        data = bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         self.size = 0
         self.wants_write = False
@@ -77,6 +80,7 @@ class Outbox(Deadlines):
 
     def take_ready(self) -> list[Exchange]:
         """Take the exchanges whose situation changed: opened, has a message, can send, or is disconnected."""
+        self.taken += 1
         ready = list(self._ready)
         self._ready.clear()
         self.has_ready = False
@@ -84,7 +88,7 @@ class Outbox(Deadlines):
 
     # For the protocols.
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Add bytes to write."""
         self._pieces.append(data)
         self.size += len(data)
@@ -94,6 +98,14 @@ class Outbox(Deadlines):
         """Name an exchange in the next `take_ready`, once."""
         self._ready[exchange] = None
         self.has_ready = True
+
+    def withdraw(self, exchange: Exchange, taken: int) -> bool:
+        """Do not hand over an exchange that was made when `taken` was this. False: it was handed over."""
+        if taken != self.taken:
+            return False
+        self._ready.pop(exchange, None)
+        self.has_ready = bool(self._ready)
+        return True
 
     def block(self, exchange: Exchange) -> None:
         """Let an exchange send no more until the bytes are taken."""

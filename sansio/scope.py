@@ -80,7 +80,7 @@ class RequestHead:
         self.target = target
         """Path and query, or ``*``."""
         self.version = version
-        """``1.0`` or ``1.1``, as ASGI spells it."""
+        """``1.0``, ``1.1`` or ``2``, as ASGI spells it."""
         self.fields = fields
         """Names in lower case, in the order in which they came."""
         self.content_length = content_length
@@ -136,11 +136,12 @@ class ScopeBuilder:
         scope["asgi"] = {"version": ASGI_VERSION, "spec_version": HTTP_SPEC_VERSION}
         scope["method"] = head.method
         scope["headers"] = head.fields.copy()
-        if head.version == "1.1":
-            scope["extensions"] = {"http.response.early_hint": {}, "http.response.trailers": {}}
-        else:  # Trailers and interim responses exist since HTTP/1.1.
+        if head.version != "1.1":
             scope["http_version"] = head.version
-            scope["extensions"] = {}
+        # Trailers and interim responses exist since HTTP/1.1.
+        scope["extensions"] = (
+            {"http.response.early_hint": {}, "http.response.trailers": {}} if head.version != "1.0" else {}
+        )
         if self._state is not None:
             scope["state"] = dict(self._state)
         return scope

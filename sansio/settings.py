@@ -32,21 +32,36 @@ class DefaultFields:
     that the application sends takes the place of ours (RFC 9110 §6.6.1, §10.2.4).
     """
 
-    __slots__ = ("block", "date_line", "extra_lines", "fields", "server_line")
+    __slots__ = (
+        "block",
+        "date",
+        "date_line",
+        "extra_lines",
+        "fields",
+        "http2_block",
+        "server",
+        "server_line",
+    )
 
     def __init__(self, server: bytes | None = None, extra: Sequence[Field] = ()) -> None:
         """Take the value of the Server field, if there is to be one, and fields to add to every response.
 
         The caller answers for their syntax.
         """
+        self.server = server
         self.server_line = b"" if server is None else b"server: " + server + b"\r\n"
         self.extra_lines = b"".join([name + b": " + value + b"\r\n" for name, value in extra])
         self.fields = tuple(extra)
+        self.date: bytes | None = None
         self.date_line = b""
+        self.http2_block: bytes | None = None
+        """All of them as HTTP/2 has them, once they were asked for. The writer of HTTP/2 fills it."""
         self.block = self.server_line + self.extra_lines
 
     def set_date(self, date: bytes | None) -> None:
         """Set the value of the Date field, an IMF-fixdate (RFC 9110 §5.6.7); None leaves the field out."""
+        self.date = date
+        self.http2_block = None
         self.date_line = b"" if date is None else b"date: " + date + b"\r\n"
         self.block = self.date_line + self.server_line + self.extra_lines
 

@@ -1,0 +1,432 @@
+"""Flow control, both ways: credit for what comes, and windows for what goes.
+
+The observer of `tests.peers` keeps the accounts: no DATA beyond a window, and no credit for what was never sent.
+Source: RFC 9113 §5.2, §6.9.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+from h2.events import DataReceived, StreamEnded
+
+from sansio import ClientDisconnected, Settings
+from tests.messages import body, start
+from tests.peers import (
+    WINDOW_UPDATE,
+    Code,
+    data,
+    request,
+    rst,
+    settings,
+    window_update,
+)
+from tests.sansio.http2_client import Call, Http2Pair
+
+WINDOW: Final = 131_072
+LARGEST: Final = 2**31 - 1
+
+
+def updates(pair: Http2Pair, stream: int) -> list[int]:
+    """Return the credit that the server has given on a stream since this was last asked."""
+    return [
+        frame.number for frame in pair.take_frames() if frame.kind == WINDOW_UPDATE and frame.stream == stream
+    ]
+
+
+def fill(pair: Http2Pair, call: Call, size: int) -> None:
+    """Send so many octets of content."""
+    while size:
+        pair.upload(call.stream, bytes(min(size, 16_384)))
+        size -= min(size, 16_384)
+
+
+# What comes.
+
+
+def test_credit_on_a_stream_comes_back_when_the_application_takes_the_content() -> None:
+    """RFC 9113 §5.2.2: windows are for "the receiver [...] to limit" what it has to hold."""
+    pair = Http2Pair()
+    call = pair.open(b"POST", end=False)
+    fill(pair, call, WINDOW)
+    assert updates(pair, 1) == []
+    assert call.view.credit == 0
+    assert call.take() == (bytes(WINDOW), False)
+    assert call.view.credit == WINDOW
+    fill(pair, call, WINDOW)
+    pair.send(data(1, b"", end_stream=True))
+    assert call.take() == (bytes(WINDOW), True)
+
+
+def test_credit_comes_back_in_portions_of_at_least_half_a_window() -> None:
+    pair = Http2Pair()
+    call = pair.open(b"POST", end=False)
+    for _ in range(100):
+        pair.upload(1, bytes(10_000))
+        call.take()
+    portions = updates(pair, 1)
+    assert portions
+    assert min(portions) >= WINDOW // 2
+    assert call.view.credit > WINDOW // 2 - 10_000
+
+
+def test_a_stream_that_has_ended_gets_no_credit() -> None:
+    """RFC 9113 §5.1: it would be of no use."""
+    pair = Http2Pair()
+    call = pair.open(b"POST", end=False)
+    fill(pair, call, WINDOW)
+    pair.send(data(1, b"", end_stream=True))
+    assert call.take() == (bytes(WINDOW), True)
+    assert updates(pair, 1) == []
+
+
+def test_padding_comes_back_at_once() -> None:
+    """RFC 9113 §6.1: "The entire DATA frame payload is included in flow control, including [...] Padding"."""
+    pair = Http2Pair()
+    call = pair.open(b"POST", end=False)
+    for _ in range(2_000):
+        pair.upload(1, b"x", padding=255)  # Fails if the credit does not suffice.
+    assert call.take() == (b"x" * 2_000, False)
+    for _ in range(600):
+        pair.upload(1, b"", padding=255)
+    assert call.receive() is None
+    assert pair.error is None
+
+
+def test_an_application_that_does_not_read_does_not_hold_up_others() -> None:
+    """RFC 9113 §5.2.2: the connection's window is as large as those of all streams together."""
+    pair = Http2Pair(Settings(http2_max_concurrent_streams=4, http2_initial_window_size=65_536))
+    lazy = [pair.open(b"POST", end=False) for _ in range(3)]
+    for call in lazy:
+        fill(pair, call, 65_536)
+    busy = pair.open(b"POST", end=False)
+    for _ in range(20):
+        fill(pair, busy, 65_536)
+        assert busy.take() == (bytes(65_536), False)
+    for call in lazy:
+        assert call.take() == (bytes(65_536), False)
+
+
+def test_content_beyond_the_stream_s_window_is_an_error() -> None:
+    """RFC 9113 §6.9.1: the receiver "MUST" end "either the stream or the connection"."""
+    pair = Http2Pair()
+    call = pair.open(b"POST", end=False)
+    fill(pair, call, WINDOW)
+    pair.send(data(1, b"x"))
+    assert call.is_disconnected()
+    call.finish()
+    if pair.error is None:
+        pair.expect_stream_error(1, Code.FLOW_CONTROL_ERROR)
+    else:
+        pair.expect_connection_error(Code.FLOW_CONTROL_ERROR)
+
+
+def test_content_beyond_the_connection_s_window_ends_the_connection() -> None:
+    """RFC 9113 §6.9.1. What is ignored for its stream counts as well."""
+    pair = Http2Pair(Settings(http2_initial_window_size=65_536, http2_max_concurrent_streams=2))
+    calls = [pair.open(b"POST", end=False) for _ in range(2)]
+    for call in calls:
+        fill(pair, call, 65_536)
+    pair.send(data(1, b"x"))
+    pair.expect_connection_error(Code.FLOW_CONTROL_ERROR)
+
+
+def test_a_small_window_still_leaves_the_connection_its_first_one() -> None:
+    """RFC 9113 §6.9.2: the connection's window is 65,535 octets and cannot be made smaller."""
+    pair = Http2Pair(Settings(http2_initial_window_size=100, http2_max_concurrent_streams=2))
+    assert pair.observer.credit == 65_535
+    call = pair.open(b"POST", end=False)
+    for _ in range(2_000):
+        pair.upload(1, bytes(100))
+        assert call.take() == (bytes(100), False)
+
+
+def abort_by_client(pair: Http2Pair, stream: int) -> None:
+    pair.send(rst(stream))
+
+
+def abort_by_a_failure(pair: Http2Pair, stream: int) -> None:
+    pair.calls[-1].send(start())
+    pair.calls[-1].send(body(b"x", more=True))
+    pair.calls[-1].finish(ValueError("broken"))
+
+
+def answer_early(pair: Http2Pair, stream: int) -> None:
+    pair.calls[-1].respond(b"enough")
+
+
+def break_the_length(pair: Http2Pair, stream: int) -> None:
+    pair.send(data(stream, b"y" * 200, end_stream=True))
+
+
+def abort_after_taking(pair: Http2Pair, stream: int) -> None:
+    pair.calls[-1].take()
+    pair.send(rst(stream))
+
+
+def answer_and_go_on(pair: Http2Pair, stream: int) -> None:
+    pair.calls[-1].respond(b"enough")
+    pair.send(data(stream, bytes(500), padding=10), data(stream, b"", end_stream=True))
+
+
+def reset_and_go_on(pair: Http2Pair, stream: int) -> None:
+    pair.send(data(stream, bytes(5_000)), data(stream, bytes(500), padding=10))
+
+
+def finish_without_reading(pair: Http2Pair, stream: int) -> None:
+    pair.send(data(stream, bytes(500), end_stream=True))
+    pair.calls[-1].respond(b"done")
+
+
+ENDINGS: Final = [
+    abort_by_client,
+    abort_by_a_failure,
+    answer_early,
+    break_the_length,
+    abort_after_taking,
+    answer_and_go_on,
+    reset_and_go_on,
+    finish_without_reading,
+]
+
+
+def test_ten_thousand_aborted_streams_leave_the_connection_s_window_whole() -> None:
+    """RFC 9113 §5.4.2, §6.9: content of streams that were reset counts for the connection all the same."""
+    pair = Http2Pair(
+        Settings(
+            http2_max_concurrent_streams=1,
+            http2_initial_window_size=65_536,
+            http2_reset_burst=100_000,
+            http2_control_burst=100_000,
+        )
+    )
+    for number in range(10_000):
+        stream = 2 * number + 1
+        ending = ENDINGS[number % len(ENDINGS)]
+        fields = [(b"content-length", b"1000")] if ending is break_the_length else []
+        pair.send(request(stream, b"POST", fields=fields, end_stream=False) + data(stream, bytes(900)))
+        ending(pair, stream)
+        if not pair.calls[-1].finished:
+            pair.calls[-1].finish()
+        assert pair.observer.credit >= 6_000, f"the window leaks, after {number} streams"
+        pair.calls.clear()
+        pair.observer.streams.clear()
+    assert pair.error is None
+    assert pair.observer.credit > 65_536 // 2 - 6_000
+
+
+def test_nothing_of_a_stream_that_both_sides_have_ended_is_held() -> None:
+    """What the application never took comes back to the connection when the stream ends."""
+    pair = Http2Pair(Settings(http2_max_concurrent_streams=1, http2_initial_window_size=65_536))
+    for _ in range(5):
+        call = pair.open(b"POST", end=False)
+        fill(pair, call, 60_000)
+        pair.send(data(call.stream, b"", end_stream=True))
+        call.respond(b"done")
+        assert pair.observer.credit >= 60_000
+
+
+# What goes.
+
+
+def test_content_waits_for_the_stream_s_window() -> None:
+    """RFC 9113 §6.9.1."""
+    pair = Http2Pair(hello=((4, 10),))
+    call = pair.open()
+    call.respond(b"0123456789abcdef")
+    assert (call.view.content, call.view.ended) == (b"0123456789", False)
+    pair.send(window_update(1, 5))
+    assert (call.view.content, call.view.ended) == (b"0123456789abcde", False)
+    pair.send(window_update(1, 100))
+    assert (call.view.content, call.view.ended) == (b"0123456789abcdef", True)
+
+
+def test_content_waits_for_the_connection_s_window() -> None:
+    pair = Http2Pair(hello=((4, LARGEST),))
+    calls = [pair.open(), pair.open()]
+    for call in calls:
+        call.send(start())
+        call.send(body(bytes(50_000)))
+    assert sum(len(call.view.content) for call in calls) == 65_535
+    pair.send(window_update(0, 34_464))
+    assert sum(len(call.view.content) for call in calls) == 99_999
+    pair.send(window_update(0, 1))
+    assert all(call.view.ended for call in calls)
+
+
+def test_a_window_of_one_octet_is_used() -> None:
+    """RFC 9113 §6.9."""
+    pair = Http2Pair(hello=((4, 1),))
+    call = pair.open()
+    call.respond(b"abc")
+    for content in (b"a", b"ab", b"abc"):
+        assert call.view.content == content
+        pair.send(window_update(1, 1))
+    assert call.view.ended
+
+
+def test_an_end_without_content_needs_no_window() -> None:
+    """RFC 9113 §6.9.1: frames "with zero length with the END_STREAM flag set [...] MAY be sent"."""
+    pair = Http2Pair(hello=((4, 3),))
+    call = pair.open()
+    call.send(start())
+    call.send(body(b"abc", more=True))
+    assert (call.view.content, call.view.ended) == (b"abc", False)
+    call.send(body(b""))
+    assert call.view.ended
+
+
+def test_trailers_need_no_window_but_come_behind_the_content() -> None:
+    pair = Http2Pair(hello=((4, 3),))
+    call = pair.open(fields=[(b"te", b"trailers")])
+    call.send(start(trailers=True))
+    call.send(body(b"abcd"))
+    call.send({"type": "http.response.trailers", "headers": [(b"x", b"y")]})
+    assert (call.view.content, call.view.trailers) == (b"abc", None)
+    pair.send(window_update(1, 1))
+    assert (call.view.content, call.view.trailers, call.view.ended) == (b"abcd", [(b"x", b"y")], True)
+
+
+def test_new_settings_change_the_windows_of_open_streams() -> None:
+    """RFC 9113 §6.9.2: "MUST adjust the size of all stream flow-control windows that it maintains"."""
+    pair = Http2Pair(hello=((4, 3),))
+    call = pair.open()
+    call.respond(b"0123456789")
+    assert call.view.content == b"012"
+    pair.send(settings((4, 5)))
+    assert call.view.content == b"01234"
+    pair.send(settings((4, 2)))
+    pair.send(window_update(1, 3))  # 0 now, after a window of -3.
+    assert call.view.content == b"01234"
+    pair.send(window_update(1, 1))
+    assert call.view.content == b"012345"
+    pair.send(settings((4, 0)), settings((4, 6)))
+    assert call.view.ended
+
+
+def test_a_window_that_settings_make_negative_grows_back() -> None:
+    """RFC 9113 §6.9.2: "A sender MUST track the negative flow-control window"."""
+    pair = Http2Pair(hello=((4, 1_000),))
+    call = pair.open()
+    call.respond(bytes(3_000))
+    pair.send(settings((4, 0)))
+    pair.send(window_update(1, 999))
+    assert len(call.view.content) == 1_000
+    pair.send(window_update(1, 1))
+    assert len(call.view.content) == 1_000
+    pair.send(window_update(1, 2_000))
+    assert call.view.ended
+
+
+def test_a_stream_s_window_that_grows_too_large_ends_the_stream() -> None:
+    """RFC 9113 §6.9.1: "For streams, the sender sends a RST_STREAM with an error code of FLOW_CONTROL_ERROR"."""
+    pair = Http2Pair()
+    call = pair.open()
+    pair.send(window_update(1, LARGEST - 65_535))
+    assert call.view.reset is None
+    pair.send(window_update(1, 1))
+    assert call.is_disconnected()
+    call.finish()
+    pair.expect_stream_error(1, Code.FLOW_CONTROL_ERROR)
+
+
+def test_settings_that_make_a_window_too_large_end_the_connection() -> None:
+    """RFC 9113 §6.9.2: a change "that causes any flow-control window to exceed the maximum size"."""
+    pair = Http2Pair()
+    pair.open()
+    pair.send(window_update(1, 1_000), settings((4, LARGEST)))
+    pair.expect_connection_error(Code.FLOW_CONTROL_ERROR)
+
+
+def test_an_increment_of_0_ends_the_stream() -> None:
+    """RFC 9113 §6.9: "MUST treat [it] as a stream error (Section 5.4.2) of type PROTOCOL_ERROR"."""
+    pair = Http2Pair()
+    call = pair.open()
+    pair.send(window_update(1, 0))
+    assert call.is_disconnected()
+    call.finish()
+    pair.expect_stream_error(1, Code.PROTOCOL_ERROR)
+
+
+def test_an_application_waits_while_the_window_is_closed_and_goes_on_when_it_opens() -> None:
+    pair = Http2Pair(Settings(limit_write_buffer=10_000), hello=((4, 0),))
+    call = pair.open()
+    call.send(start())
+    call.send(body(bytes(20_000), more=True))
+    assert not call.exchange.can_send
+    named = call.named
+    pair.send(window_update(1, 20_000))
+    assert call.exchange.can_send
+    assert call.named > named
+    call.send(body(b"end"))
+    pair.send(window_update(1, 3))
+    assert (len(call.view.content), call.view.ended) == (20_003, True)
+
+
+def test_a_stream_that_waits_for_its_window_does_not_hold_up_others() -> None:
+    pair = Http2Pair(hello=((4, 100),))
+    waiting = pair.open()
+    waiting.respond(bytes(1_000))
+    for _ in range(10):
+        call = pair.open()
+        call.respond(b"short")
+        assert (call.view.content, call.view.ended) == (b"short", True)
+    assert len(waiting.view.content) == 100
+
+
+def test_a_reset_drops_what_waits_and_leaves_the_window_to_others() -> None:
+    """RFC 9113 §6.4."""
+    pair = Http2Pair(hello=((4, LARGEST),))
+    first, second = pair.open(), pair.open()
+    first.send(start())
+    first.send(body(bytes(100_000), more=True))
+    second.send(start())
+    second.send(body(bytes(65_000)))
+    pair.reset(first)
+    with pytest.raises(ClientDisconnected):
+        first.send(body(b"more"))
+    pair.send(window_update(0, 65_000))
+    assert (len(second.view.content), second.view.ended) == (65_000, True)
+    assert first.exchange.can_send
+
+
+def test_a_peer_that_does_not_read_is_not_sent_more_than_a_buffer() -> None:
+    """RFC 9113 §10.5: frames are made when there is room for them, whatever the windows say."""
+    pair = Http2Pair(hello=((4, LARGEST),))
+    pair.send(window_update(0, LARGEST - 65_535))
+    calls = [pair.open() for _ in range(10)]
+    pair.stall()
+    for call in calls:
+        call.send(start())
+        call.send(body(bytes(500_000)))
+        assert call.exchange.ended
+    assert pair.connection.size <= pair.settings.limit_write_buffer + 2 * 16_384 + 10 * 200
+    pair.resume()
+    assert all(len(call.view.content) == 500_000 and call.view.ended for call in calls)
+
+
+def test_a_legal_client_downloads_and_uploads_as_much_as_it_likes() -> None:
+    """No budget stands in the way of what brings something forward: h2 acknowledges each frame by two others."""
+    pair = Http2Pair(legal=True)
+    pair.client.send_headers(
+        1,
+        [(b":method", b"POST"), (b":scheme", b"https"), (b":authority", b"a"), (b":path", b"/")],
+    )
+    pair.push()
+    pair.call.send(start())
+    for number in range(600):
+        size = min(pair.client.local_flow_control_window(1), 16_384)
+        pair.client.send_data(1, bytes(size), end_stream=number == 599)
+        pair.push()
+        pair.call.take()
+        pair.call.send(body(bytes(16_384), more=number < 599))
+        for event in pair.events:
+            if isinstance(event, DataReceived):
+                pair.client.acknowledge_received_data(event.flow_controlled_length, 1)
+                pair.push()
+        ended = any(isinstance(event, StreamEnded) for event in pair.events)
+        pair.events.clear()
+    assert ended
+    assert pair.observer.streams[1].content == bytes(16_384 * 600)
+    assert pair.error is None
