@@ -14,9 +14,9 @@ from typing import Any, Final, cast
 
 from anyio.abc import TaskStatus
 
-from sansio import Connection, Exchange
+from sansio import Exchange
 
-from .driver import HOLD, Service, logger, run_app, transport_info
+from .driver import HOLD, AnyConnection, Service, logger, run_app, transport_info
 
 __all__ = ["AsyncioListener"]
 
@@ -76,7 +76,7 @@ class AsyncioDriver(asyncio.Protocol):
         self._listener.drivers.add(self)
         info = transport_info(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
         self._client = info.client
-        self._connection = Connection(info, self._service.settings, self.now(), self._service.state)
+        self._connection = self._service.connect(info, self.now())
         if self._listener.stopping:
             self._connection.shut_down(self.now())
         self.service()
@@ -193,7 +193,7 @@ class AsyncioDriver(asyncio.Protocol):
             exchange.flush(self.now())
             self.service()
 
-    def _hand_over(self, connection: Connection) -> None:
+    def _hand_over(self, connection: AnyConnection) -> None:
         self._busy = True  # A task that starts eagerly calls back: its turn comes in the loop below.
         try:
             while connection.has_ready or (connection.wants_write and self._writable):
@@ -210,7 +210,7 @@ class AsyncioDriver(asyncio.Protocol):
         finally:
             self._busy = False
 
-    def _settle(self, connection: Connection) -> None:
+    def _settle(self, connection: AnyConnection) -> None:
         if connection.deadline < self._armed:
             self._arm(connection.deadline)
         if connection.write_ended:
@@ -285,7 +285,7 @@ class AsyncioDriver(asyncio.Protocol):
         self._stall_deadline = self.now() + self._service.settings.timeout_write
         return progress
 
-    def _end(self, connection: Connection) -> None:
+    def _end(self, connection: AnyConnection) -> None:
         if connection.closed:
             if not self._transport.is_closing():
                 self._transport.close()

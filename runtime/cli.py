@@ -40,15 +40,7 @@ _UNSUPPORTED: Final[Mapping[str, str]] = {
     **dict.fromkeys(("--http2", "--no-http2"), "--http says which versions are spoken"),
     **dict.fromkeys(("--ws-max-queue",), "--limit-read-buffer says how much waits for the application"),
     **dict.fromkeys(("--quic-bind",), ""),
-    **dict.fromkeys(
-        ("--ssl-keyfile", "--ssl-certfile", "--ssl-keyfile-password", "--ssl-version"), "use a proxy"
-    ),
-    **dict.fromkeys(
-        ("--ssl-cert-reqs", "--ssl-ca-certs", "--ssl-ciphers", "--keyfile", "--certfile"), "use a proxy"
-    ),
-    **dict.fromkeys(
-        ("--keyfile-password", "--ca-certs", "--ciphers", "--verify-mode", "--cert-reqs"), "use a proxy"
-    ),
+    "--ssl-version": "1.2 and 1.3 are spoken; runtime.run takes a context of your own",
     **dict.fromkeys(("--proxy-headers", "--forwarded-allow-ips", "--server-name", "--use-colors"), ""),
     **dict.fromkeys(
         ("--limit-max-requests-jitter", "--max-requests-jitter", "--statsd-host", "--statsd-prefix"), ""

@@ -9,7 +9,7 @@ import difflib
 import importlib.util
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, Self
 
 import sansio
@@ -20,6 +20,7 @@ from .options import ConfigError, Option
 __all__ = ["OPTIONS", "Config", "ConfigError"]
 
 _LISTEN: Final = "Where to listen"
+_TLS: Final = "TLS"
 _APP: Final = "Application"
 _LOOP: Final = "Event loop"
 _TIMEOUTS: Final = "Timeouts"
@@ -47,6 +48,57 @@ OPTIONS: Final[Mapping[str, Option]] = {
         minimum=0,
     ),
     "backlog": Option(_LISTEN, "count", "Connections that may wait to be accepted."),
+    "ssl_certfile": Option(
+        _TLS,
+        "text",
+        "File with the certificate and those that lead to its authority, in PEM form: TLS is spoken.",
+        optional=True,
+        source="RFC 8446 §4.4.2",
+        aliases=("--certfile",),
+    ),
+    "ssl_keyfile": Option(
+        _TLS,
+        "text",
+        "File with the certificate's private key. Without it, the key is in the certificate's file.",
+        optional=True,
+        aliases=("--keyfile",),
+    ),
+    "ssl_keyfile_password": Option(
+        _TLS, "secret", "What the key is encrypted with.", optional=True, aliases=("--keyfile-password",)
+    ),
+    "ssl_ca_certs": Option(
+        _TLS,
+        "text",
+        "File with the authorities whose certificates clients may show.",
+        optional=True,
+        aliases=("--ca-certs",),
+    ),
+    "ssl_cert_reqs": Option(
+        _TLS,
+        "choice",
+        "Whether clients have to show a certificate.",
+        choices=("none", "optional", "required"),
+        synonyms={
+            "0": "none",
+            "1": "optional",
+            "2": "required",
+            "cert_none": "none",
+            "cert_optional": "optional",
+            "cert_required": "required",
+        },
+        source="RFC 8446 §4.3.2",
+        aliases=("--verify-mode", "--cert-reqs"),
+    ),
+    "ssl_ciphers": Option(
+        _TLS,
+        "text",
+        "Ciphers for TLS 1.2, as OpenSSL writes them. Those of TLS 1.3 are all good.",
+        source="RFC 9113 §9.2.2",
+        aliases=("--ciphers",),
+    ),
+    "timeout_tls_handshake": Option(
+        _TLS, "timeout", "From a connection's start to the end of the handshake."
+    ),
     "factory": Option(_APP, "switch", "APP names a function that makes the app: call it without arguments."),
     "app_dir": Option(_APP, "text", "Folder to import APP from. Without it, the current one.", optional=True),
     "root_path": Option(_APP, "text", 'Where a proxy mounts the app, as in "/api".', source="ASGI HTTP 2.5"),
@@ -308,6 +360,14 @@ class Config:
     fd: int | None = None
     backlog: int = 2048
 
+    ssl_certfile: str | None = None
+    ssl_keyfile: str | None = None
+    ssl_keyfile_password: str | None = field(default=None, repr=False)
+    ssl_ca_certs: str | None = None
+    ssl_cert_reqs: Literal["none", "optional", "required"] = "none"
+    ssl_ciphers: str = "ECDHE+AESGCM:ECDHE+CHACHA20"
+    timeout_tls_handshake: float | None = 10.0
+
     factory: bool = False
     app_dir: str | None = None
     root_path: str = ""
@@ -444,6 +504,7 @@ class Config:
             raise ConfigError("must not be empty; 0.0.0.0 or :: listens on every address", "host")
         if self.uds is not None and self.fd is not None:
             raise ConfigError("uds and fd are two places to listen: give one, or use bind for both")
+        _check_tls(self)
         if self.backend == "uvloop":
             if self.loop == "asyncio":
                 raise ConfigError("'asyncio' contradicts backend 'uvloop'", "loop")
@@ -459,6 +520,27 @@ class Config:
         if self.log_level == "trace":
             object.__setattr__(self, "log_level", "debug")
         compile_format(self.access_log_format)
+
+
+def _check_tls(config: Config) -> None:
+    """Refuse options that would promise a protection and not give it."""
+    if config.ssl_certfile is None:
+        for name in ("ssl_keyfile", "ssl_keyfile_password", "ssl_ca_certs"):
+            if getattr(config, name) is not None:
+                raise ConfigError("has no effect without a certificate; give it as --ssl-certfile", name)
+        if config.ssl_cert_reqs != "none":
+            raise ConfigError(
+                "has no effect without a certificate; give it as --ssl-certfile", "ssl_cert_reqs"
+            )
+    if config.ssl_cert_reqs != "none" and config.ssl_ca_certs is None:
+        raise ConfigError(
+            f"{config.ssl_cert_reqs!r} needs authorities to trust; give them as --ssl-ca-certs",
+            "ssl_cert_reqs",
+        )
+    if config.ssl_cert_reqs == "none" and config.ssl_ca_certs is not None:
+        raise ConfigError(
+            "has no effect unless clients are asked; add --ssl-cert-reqs optional or required", "ssl_ca_certs"
+        )
 
 
 def _seconds(timeout: float | None) -> float:

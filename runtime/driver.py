@@ -7,7 +7,10 @@ rules are in there; a driver knows sockets, tasks and time.
 from __future__ import annotations
 
 import contextvars
+import dataclasses
 import logging
+import math
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -16,6 +19,7 @@ import anyio.lowlevel
 
 from sansio import (
     ClientDisconnected,
+    Connection,
     Exchange,
     ExchangeStatistics,
     Message,
@@ -25,11 +29,14 @@ from sansio import (
     TransportInfo,
 )
 
-__all__ = ["ASGIApp", "Driver", "Service", "run_app", "transport_info"]
+from .tls import SecureConnection
+
+__all__ = ["ASGIApp", "AnyConnection", "Driver", "Service", "run_app", "transport_info"]
 
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[object]]
+AnyConnection: TypeAlias = Connection | SecureConnection
 
 HOLD: Final = 0.005
 """Seconds after which a head that waits for its content goes out alone, and a busy runner gets company."""
@@ -217,6 +224,8 @@ class Service:
         limit_concurrency: int | None = None,
         limit_max_requests: int | None = None,
         timeout_disconnect: float | None = None,
+        tls: ssl.SSLContext | None = None,
+        timeout_tls_handshake: float = math.inf,
     ) -> None:
         self.settings = settings
         self.access_log = access_log
@@ -236,6 +245,21 @@ class Service:
         self._limit_concurrency = limit_concurrency
         self._limit_max_requests = limit_max_requests
         self._requests = 0
+        self.secure = tls is not None
+        """TLS is spoken."""
+        self._tls = tls
+        self._timeout_tls_handshake = timeout_tls_handshake
+
+    def connect(self, transport: TransportInfo, now: float) -> AnyConnection:
+        """Begin a connection whose transport was accepted just now, with TLS if that is spoken."""
+        if self._tls is None:
+            return Connection(transport, self.settings, now, self.state)
+
+        def begin(alpn: str | None, now: float) -> Connection:
+            secure = dataclasses.replace(transport, secure=True, alpn=alpn)
+            return Connection(secure, self.settings, now, self.state)
+
+        return SecureConnection(self._tls, begin, now + self._timeout_tls_handshake)
 
     def choose_app(self) -> ASGIApp:
         """Count a request, which ends with `finished`, and return who is to answer it."""

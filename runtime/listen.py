@@ -81,11 +81,12 @@ def close_sockets(sockets: Iterable[socket.socket]) -> None:
             pass  # Somebody removed it, or the folder may not be written any more: there is nothing left to do.
 
 
-def display(address: Address) -> str:
+def display(address: Address, *, secure: bool = False) -> str:
     """Return a listening socket's address as a user would type it: ``http://127.0.0.1:8000``, ``unix:/run/app``."""
     match address:
         case (str() as host, int() as port, *_):
-            return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+            scheme = "https" if secure else "http"
+            return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
         case (path, None):
             return f"unix:{path}"
         case bytes():

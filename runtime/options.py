@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Final, Literal, TypeAlias
 
 __all__ = ["Bind", "ConfigError", "FdBind", "Option", "TcpBind", "UnixBind", "parse_bind"]
 
-Kind: TypeAlias = Literal["text", "choice", "switch", "count", "size", "timeout", "bind", "field"]
+Kind: TypeAlias = Literal["text", "choice", "switch", "count", "size", "timeout", "bind", "field", "secret"]
 
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhd]))+|\d+(?:\.\d+)?")
 _DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd]?)")
@@ -113,6 +113,8 @@ class Option:
     help: str
     _: KW_ONLY
     choices: tuple[str, ...] = ()
+    synonyms: Mapping[str, str] = field(default_factory=dict)
+    """Other words for the choices, as other servers have them."""
     optional: bool = False
     """None is a value, written ``none``. It always is for a timeout."""
     minimum: int = 1
@@ -156,11 +158,11 @@ class Option:
             case "field":
                 return _fields(value)
         if not isinstance(value, str):
-            raise ConfigError(f"must be text, got {value!r}")
+            raise ConfigError("must be text" if self.kind == "secret" else f"must be text, got {value!r}")
         return value
 
     def _says_none(self, value: object) -> bool:
-        return self.kind != "text" and _lower(value) == "none"
+        return self.kind not in {"text", "secret"} and _lower(value) == "none"
 
     def _switch(self, value: object) -> bool:
         known = value if isinstance(value, bool) else _SWITCH.get(_lower(value))
@@ -169,7 +171,8 @@ class Option:
         return known
 
     def _choice(self, value: object) -> str:
-        text = _lower(value)
+        text = str(value) if isinstance(value, int) else _lower(value)  # As are the constants of ssl.
+        text = self.synonyms.get(text, text)
         if text not in self.choices:
             raise ConfigError(f"must be one of {', '.join(self.choices)}, got {value!r}")
         return text

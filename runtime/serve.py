@@ -10,6 +10,7 @@ import logging
 import math
 import signal
 import socket
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from types import TracebackType
@@ -27,6 +28,7 @@ from .errors import LifespanFailed, StartupFailed
 from .lifespan import LifespanDriver
 from .listen import close_sockets, display, open_sockets
 from .logging import configure
+from .tls import make_context, set_protocols
 
 __all__ = ["Address", "Server", "run", "serve"]
 
@@ -56,7 +58,13 @@ class _Listener(Protocol):
     def abort(self) -> None: ...
 
 
-def run(app: ASGIApp | str, config: Config | None = None, **settings: Any) -> None:  # noqa: ANN401
+def run(
+    app: ASGIApp | str,
+    config: Config | None = None,
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    **settings: Any,  # noqa: ANN401
+) -> None:
     """Run a server until it is told to stop by SIGINT or SIGTERM; a second signal does not wait for open requests.
 
     `app` is an ASGI application, or where to import it from, as in ``"main:app"``.
@@ -67,7 +75,7 @@ def run(app: ASGIApp | str, config: Config | None = None, **settings: Any) -> No
     config = _make_config(config, settings)
     configure(config.log_level, config.access_log, config.access_log_format)
     options = {} if config.backend == "trio" else {"use_uvloop": _wants_uvloop(config)}
-    server = Server(app, config)
+    server = Server(app, config, ssl_context=ssl_context)
     with _garbage_collection(config.gc_threshold):
         anyio.run(_run, server, backend=config.backend, backend_options=options)
 
@@ -78,6 +86,7 @@ async def serve(
     *,
     task_status: TaskStatus[list[Address]] = anyio.TASK_STATUS_IGNORED,
     shutdown_trigger: Callable[[], Awaitable[object]] | None = None,
+    ssl_context: ssl.SSLContext | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> None:
     """Serve in the event loop that runs, trio's or asyncio's, until cancelled or until `shutdown_trigger` returns.
@@ -89,7 +98,7 @@ async def serve(
     Raises `ConfigError` for options that make no sense or a place where it cannot listen, `StartupFailed` if the
     application's start-up fails, and `LifespanFailed` if its lifespan fails later; the server has then stopped.
     """
-    server = Server(app, _make_config(config, settings))
+    server = Server(app, _make_config(config, settings), ssl_context=ssl_context)
     await server.serve(task_status=task_status, shutdown_trigger=shutdown_trigger)
 
 
@@ -102,11 +111,24 @@ class Server:
     Entering raises `ConfigError` or `StartupFailed`; leaving raises `LifespanFailed`.
     """
 
-    def __init__(self, app: ASGIApp | str, config: Config | None = None, **settings: Any) -> None:  # noqa: ANN401
-        """Take the application and how to serve it: a `Config`, single options by name, or both."""
+    def __init__(
+        self,
+        app: ASGIApp | str,
+        config: Config | None = None,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        **settings: Any,  # noqa: ANN401
+    ) -> None:
+        """Take the application and how to serve it: a `Config`, single options by name, or both.
+
+        `ssl_context` is for TLS that the options cannot describe. It is taken as it is, but for the protocols that it
+        offers (ALPN), which follow from the option ``http``.
+        """
         self.addresses: list[Address] = []
         """Where it listens, with the real port numbers. Empty before it listens."""
         self._config = _make_config(config, settings)
+        self._ssl_context = ssl_context
+        _check_tls(self._config, ssl_context)
         self._app = _find_app(app, self._config)
         self._stopping = False
         self._forced = False
@@ -157,8 +179,12 @@ class Server:
 
         `task_status` is told the addresses after the lifespan's start-up.
         """
-        sockets = open_sockets(self._config)
-        service = _make_service(self._app, self._config)
+        config = self._config
+        tls = make_context(config) if self._ssl_context is None else self._ssl_context
+        if tls is not None:
+            set_protocols(tls, config)
+        sockets = open_sockets(config)
+        service = _make_service(self._app, config, tls)
         outcome: list[BaseException] = []
         try:
             async with anyio.create_task_group() as group:
@@ -226,7 +252,7 @@ class Server:
         self.addresses[:] = [_address(sock) for sock in sockets]
         try:
             for sock in sockets:
-                logger.info("Listening on %s", display(sock.getsockname()))
+                logger.info("Listening on %s", display(sock.getsockname(), secure=service.secure))
             task_status.started(self.addresses)
             with _cut_off(self._until_stopping, now=self._stopping):
                 await anyio.sleep_forever()
@@ -362,7 +388,19 @@ def _make_config(config: Config | None, settings: dict[str, Any]) -> Config:
     return config if config is not None and not settings else Config.from_mapping(given | settings)
 
 
-def _make_service(app: ASGIApp, config: Config) -> Service:
+def _check_tls(config: Config, context: ssl.SSLContext | None) -> None:
+    if context is not None and config.ssl_certfile is not None:
+        raise ConfigError("and ssl_context are two ways to say the same: give one", "ssl_certfile")
+    if context is not None and context.protocol is ssl.PROTOCOL_TLS_CLIENT:
+        raise ConfigError("is for clients; make one with ssl.PROTOCOL_TLS_SERVER", "ssl_context")
+    if config.http == "2" and config.h2c == "off" and context is None and config.ssl_certfile is None:
+        raise ConfigError(
+            "'2' is spoken inside of TLS; give --ssl-certfile, or use --h2c prior-knowledge to do without",
+            "http",
+        )
+
+
+def _make_service(app: ASGIApp, config: Config, tls: ssl.SSLContext | None) -> Service:
     return Service(
         app,
         config.settings(),
@@ -371,6 +409,8 @@ def _make_service(app: ASGIApp, config: Config) -> Service:
         limit_concurrency=config.limit_concurrency,
         limit_max_requests=config.limit_max_requests,
         timeout_disconnect=config.timeout_disconnect,
+        tls=tls,
+        timeout_tls_handshake=_seconds(config.timeout_tls_handshake),
     )
 
 

@@ -17,9 +17,9 @@ from typing import Final
 import trio
 from anyio.abc import TaskStatus
 
-from sansio import Connection, Exchange
+from sansio import Exchange
 
-from .driver import HOLD, Service, logger, run_app, transport_info
+from .driver import HOLD, AnyConnection, Service, logger, run_app, transport_info
 
 __all__ = ["TrioListener"]
 
@@ -87,7 +87,7 @@ class TrioDriver:
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             info = transport_info(self._socket.getpeername(), self._socket.getsockname())
             client = info.client
-            self._connection = Connection(info, self._service.settings, self.now(), self._service.state)
+            self._connection = self._service.connect(info, self.now())
         except OSError:  # Gone before it began.
             self._socket.close()
             return
@@ -167,7 +167,7 @@ class TrioDriver:
         self._connection.shut_down(self.now())
         self.service()
 
-    def _hand_over(self, connection: Connection) -> None:
+    def _hand_over(self, connection: AnyConnection) -> None:
         self._busy = True  # A write that fails calls back.
         try:
             while connection.has_ready or (connection.wants_write and self._unsent is None):
@@ -251,7 +251,7 @@ class TrioDriver:
         if self._connection.closed:
             self._scope.cancel()
 
-    def _end(self, connection: Connection) -> None:
+    def _end(self, connection: AnyConnection) -> None:
         if connection.closed:
             self._scope.cancel()  # Wakes the reader.
         elif not self._eof_written:
@@ -278,6 +278,9 @@ class TrioDriver:
 
     def _start(self, exchange: Exchange) -> None:
         exchange.tag = self
+        if self._connection.multiplexes:
+            self._service.context.copy().run(self._nursery.start_soon, self._run, exchange)
+            return
         self._next.append(exchange)
         if self._runner is None:
             self._service.context.copy().run(self._nursery.start_soon, self._run_exchanges)

@@ -92,7 +92,7 @@ def test_a_snippet_is_python_and_uses_what_there_is(text: str) -> None:
             assert {alias.name for alias in node.names} <= set(sys.modules[node.module].__all__)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).startswith("runtime."):
             names = {keyword.arg for keyword in node.keywords}
-            assert names <= {*OPTIONS, "shutdown_trigger", "task_status"}
+            assert names <= {*OPTIONS, "shutdown_trigger", "ssl_context", "task_status"}
 
 
 def test_the_readmes_connection_answers(capsys: pytest.CaptureFixture[str]) -> None:
