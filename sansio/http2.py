@@ -152,9 +152,12 @@ class Http2(Http2Connection):
         """The bytes to write were taken: there is room for what waits."""
         super().room_made()
         if self.phase is OPEN:
+            streams = bool(self.streams)
             if not self.sender.produce(self._now, dated=False):
                 self.give_up(self._now)
-            elif self.sender.undated:
+                return
+            self.idle_undated = streams and not self.streams
+            if self.sender.undated:
                 # Taking bytes brings no time with it: what is due already will.
                 self.outbox.set_deadline(Deadline.WINDOW, self._now)
 
@@ -192,8 +195,10 @@ class Http2(Http2Connection):
                 head = PeerError(431, "fields beyond a limit")
             else:
                 head = read_head(fields, ended=ended, extended=self.settings.ws)
-            is_head = _IS_HEAD in fields
-            self._open(stream_id, head, ended=ended, is_head=is_head, now=now)
+            if isinstance(head, PeerError):
+                self._open(stream_id, head, ended=ended, is_head=_IS_HEAD in fields, now=now)
+            else:
+                self._open(stream_id, head, ended=ended, is_head=head.method == "HEAD", now=now)
 
     def _open(
         self, stream_id: int, head: RequestHead | PeerError, *, ended: bool, is_head: bool, now: float
@@ -442,6 +447,7 @@ class Http2(Http2Connection):
     def finished(self, stream: Stream, now: float) -> None:  # noqa: ARG002 - the carrier's signature.
         """An application has returned."""
         self._running -= 1
+        stream.returned = True
         if stream.orphaned:
             self._orphans -= 1
 
@@ -482,7 +488,7 @@ class Http2(Http2Connection):
             if exchange.disconnected:
                 if self.outbox.withdraw(exchange, stream.opened_at):
                     self._running -= 1  # It was never handed over.
-                else:
+                elif not stream.returned:
                     self._orphans += 1
                     stream.orphaned = True
         if not self.streams:

@@ -107,6 +107,8 @@ class Http2Connection:
         self._linger_again = False  # Not all of ours was taken when the time for lingering was up.
         self._control_size = 0  # Octets of answers that were not taken.
         self._idle_since = now
+        self.idle_undated = False
+        """It has become idle after that, and nobody knows when."""
         self._ping_open = False
         self._table_size = _INITIAL_TABLE_SIZE  # The peer's, as far as our encoder has to know.
         outbox.set_deadline(Deadline.HEAD, now + settings.timeout_request_head)
@@ -195,6 +197,7 @@ class Http2Connection:
     def become_idle(self, now: float) -> None:
         """No stream is open."""
         self._idle_since = now
+        self.idle_undated = False
         if self.phase is not OPEN:
             return
         if self.announced_last < MAX_STREAM_ID:
@@ -205,6 +208,9 @@ class Http2Connection:
     def handle_keep_alive(self, now: float) -> None:
         """It may have been idle for long enough. The deadline is not moved by each request, but looks again."""
         if not self.streams:
+            if self.idle_undated:
+                self.idle_undated = False
+                self._idle_since = now
             at = self._idle_since + self.settings.timeout_keep_alive
             if now >= at:
                 self.announce_last(now)

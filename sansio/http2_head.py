@@ -13,7 +13,7 @@ from typing import Final
 
 from .asgi import Field
 from .errors import PeerError
-from .fields import is_host, is_token, parse_content_length
+from .fields import TARGET_CHARACTERS, is_host, is_token, parse_content_length
 from .scope import RequestHead, parse_target
 
 __all__ = ["DEFAULT_URGENCY", "find_urgency", "is_trailer_section", "parse_urgency", "read_head"]
@@ -29,7 +29,16 @@ _CONNECTION_FIELDS: Final = frozenset(
 )
 _MEANINGFUL: Final = _PSEUDO | _CONNECTION_FIELDS | {b"te", b"host", b"content-length", b"cookie", b"expect"}
 
+_USUAL: Final = frozenset({b":method", b":scheme", b":authority", b":path"})
+_COMMON_METHODS: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
+_SCHEMES: Final = frozenset({b"http", b"https"})
+
 _MAX_METHOD_SIZE: Final = 32
+
+# Authorities that were looked at before: bounded in entries and in bytes.
+_hosts: Final[set[bytes]] = set()
+_HOSTS_ENTRIES: Final = 256
+_HOSTS_SIZE: Final = 128
 
 # The member "u" of a dictionary of structured fields (RFC 8941); of several with one name the last counts.
 _URGENCY: Final = re.compile(rb"(?:^|,)[ \t]*u=([0-7])[ \t]*(?=$|[,;])")
@@ -45,15 +54,18 @@ def read_head(fields: list[Field], *, ended: bool, extended: bool) -> RequestHea
 
     `ended`: no content follows. `extended`: extended CONNECT was offered (RFC 8441 §3).
     """
-    pseudo: dict[bytes, bytes] = {}
-    start = 0
-    for name, value in fields:
-        if name not in _PSEUDO:
-            break
-        if name in pseudo:
+    pseudo = dict(fields[:4])
+    start = 4
+    if pseudo.keys() != _USUAL or (len(fields) > 4 and fields[4][0] in _PSEUDO):
+        pseudo = {}
+        start = 0
+        for name, value in fields:
+            if name not in _PSEUDO:
+                break
+            pseudo[name] = value
+            start += 1
+        if len(pseudo) != start:
             return _malformed("pseudo-header field that is given twice")
-        pseudo[name] = value
-        start += 1
     problem = _judge_pseudo(pseudo, extended=extended)
     if problem is not None:
         return problem
@@ -62,32 +74,40 @@ def read_head(fields: list[Field], *, ended: bool, extended: bool) -> RequestHea
     authority = pseudo.get(b":authority")
     if authority is not None:
         kept.append((b"host", authority))
-    meaningful: list[Field] = []
-    crumbs: list[bytes] = []
-    crumbs_at = 0
-    for field in fields[start:]:
-        if field[0] in _MEANINGFUL:
-            if field[0] == b"cookie":
-                crumbs.append(field[1])
-                if len(crumbs) > 1:
-                    continue
-                crumbs_at = len(kept)
-            else:
-                meaningful.append(field)
-                if field[0] == b"host" and authority is not None:
-                    continue
-        kept.append(field)
-    if len(crumbs) > 1:
-        # "these MUST be concatenated into a single octet string using the two-octet delimiter". RFC 9113 §8.2.3
-        kept[crumbs_at] = (b"cookie", b"; ".join(crumbs))
+    meaningful = _sort(fields[start:], kept, keep_hosts=authority is None)
     if authority is None or meaningful:
         problem = _interpret(head, authority, meaningful, ended=ended)
         if problem is not None:
             return problem
     elif ended:
         head.content_length = 0
-    head.websocket = b":protocol" in pseudo
+    if b":protocol" in pseudo:
+        head.websocket = True
     return head
+
+
+def _sort(fields: list[Field], kept: list[Field], *, keep_hosts: bool) -> list[Field]:
+    """Add the fields that the application sees to `kept`, and return those that mean something to the server."""
+    meaningful: list[Field] = []
+    crumbs: list[bytes] = []
+    crumbs_at = 0
+    for field in fields:
+        name = field[0]
+        if name in _MEANINGFUL:
+            if name == b"cookie":
+                crumbs.append(field[1])
+                if len(crumbs) > 1:
+                    continue
+                crumbs_at = len(kept)
+            else:
+                meaningful.append(field)
+                if name == b"host" and not keep_hosts:
+                    continue
+        kept.append(field)
+    if len(crumbs) > 1:
+        # "these MUST be concatenated into a single octet string using the two-octet delimiter". RFC 9113 §8.2.3
+        kept[crumbs_at] = (b"cookie", b"; ".join(crumbs))
+    return meaningful
 
 
 def _interpret(
@@ -143,11 +163,26 @@ def _judge_length(head: RequestHead, lengths: list[bytes], *, ended: bool) -> Pe
 def _judge_pseudo(pseudo: dict[bytes, bytes], *, extended: bool) -> PeerError | None:
     """RFC 9113 §8.3.1: method, scheme and path exactly once; an authority without user information."""
     method = pseudo.get(b":method")
+    authority = pseudo.get(b":authority")
+    path = pseudo.get(b":path", b"")
+    if (
+        method in _COMMON_METHODS
+        and authority in _hosts
+        and pseudo.get(b":scheme") in _SCHEMES
+        and path.startswith(b"/")
+        and not path.translate(None, TARGET_CHARACTERS)
+        and b":protocol" not in pseudo
+    ):
+        return None  # As nearly all are, and as below.
     if method is None or not is_token(method):
         return _malformed("no method, or one that is not a token")
-    authority = pseudo.get(b":authority")
-    if authority is not None and not is_host(authority):
-        return _malformed("authority that is no host")
+    if authority is not None:
+        if not is_host(authority):
+            return _malformed("authority that is no host")
+        if len(authority) <= _HOSTS_SIZE:
+            if len(_hosts) >= _HOSTS_ENTRIES:
+                _hosts.clear()
+            _hosts.add(authority)
     protocol = pseudo.get(b":protocol")
     if method == b"CONNECT":
         if protocol is None:
@@ -163,9 +198,8 @@ def _judge_pseudo(pseudo: dict[bytes, bytes], *, extended: bool) -> PeerError | 
         return _malformed("protocol without CONNECT")
     elif method == b"TRACE" or len(method) > _MAX_METHOD_SIZE or method != method.upper():
         return PeerError(501, "method that is not served")
-    if pseudo.get(b":scheme") not in {b"http", b"https"}:
+    if pseudo.get(b":scheme") not in _SCHEMES:
         return _malformed("no scheme, or one that is not http or https")
-    path = pseudo.get(b":path", b"")
     if not path.startswith((b"/", b"*")) or parse_target(method, path) is None:
         return _malformed("no path, or one in no form that this method allows")
     return None

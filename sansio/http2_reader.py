@@ -26,10 +26,13 @@ from typing import Final, TypeAlias
 from .http2_frames import (
     ACK,
     CONTINUATION,
+    DATA,
     END_HEADERS,
+    END_STREAM,
     FRAME_HEADER,
     FRAME_HEADER_SIZE,
     HEADERS,
+    MAX_FRAME_SIZE,
     MAX_STREAM_ID,
     PADDED,
     PREFACE,
@@ -49,6 +52,16 @@ Failure: TypeAlias = tuple[ErrorCodes, str]
 """What ends the connection, and one phrase for the operator."""
 
 _unpack: Final = FRAME_HEADER.unpack_from
+
+# Type and flags of content, and of whole field blocks, without padding and priority.
+_PLAIN: Final = frozenset(
+    {
+        DATA << 8,
+        DATA << 8 | END_STREAM,
+        HEADERS << 8 | END_HEADERS,
+        HEADERS << 8 | END_HEADERS | END_STREAM,
+    }
+)
 
 # Frames of one block that bring nothing, or as good as: more than any client has use for (VU#421644).
 _MAX_CONTINUATIONS: Final = 64
@@ -116,12 +129,23 @@ class FrameReader:
             high, low, kind, flags, stream_id = _unpack(data, start)
             length = high << 8 | low
             stream_id &= MAX_STREAM_ID
+            end = start + FRAME_HEADER_SIZE + length
+            if (
+                (kind << 8 | flags) in _PLAIN
+                and end <= size
+                and length <= MAX_FRAME_SIZE
+                and stream_id
+                and not self.in_block
+                and not self._first
+            ):
+                # Nearly every frame: nothing is wrong with it, and it is here in one piece.
+                self._start = end
+                return kind, flags, stream_id, data[start + FRAME_HEADER_SIZE : end]
             failure = judge_header(kind, flags, length, stream_id) or self._judge_order(
                 kind, flags, length, stream_id
             )
             if failure is not None:
                 return failure
-            end = start + FRAME_HEADER_SIZE + length
             if end > size:
                 self._keep(data, start, FRAME_HEADER_SIZE + length)
                 return None

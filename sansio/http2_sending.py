@@ -27,7 +27,15 @@ from collections import deque
 from typing import Final, Protocol
 
 from .http2_budgets import Budgets
-from .http2_frames import DATA, END_STREAM, FRAME_HEADER, MAX_FRAME_SIZE, encode_headers
+from .http2_frames import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    FRAME_HEADER,
+    HEADERS,
+    MAX_FRAME_SIZE,
+    encode_headers,
+)
 from .outbox import Outbox
 from .settings import Settings
 
@@ -122,6 +130,32 @@ class Sender:
         frames = encode_headers(stream_id, block, ended=ended, max_frame_size=self.max_frame_size)
         self._outbox.write(frames)
 
+    def send_response(self, stream: SendStream, block: bytes, content: bytes, now: float) -> bool:
+        """Send a whole response in two frames and one piece; False: it does not fit, and nothing was done."""
+        size = len(content)
+        length = len(block)
+        outbox = self._outbox
+        if (
+            size > stream.window
+            or size > self.window
+            or size > _COPIED_SIZE
+            or length > MAX_FRAME_SIZE
+            or outbox.size > self._limit
+            or self._queues
+            or self.resizes_table
+        ):
+            return False
+        stream.window -= size
+        self.window -= size
+        self._budgets.updates.give(_UPDATES_FOR_A_FRAME)
+        head = _pack(length >> 8, length & 0xFF, HEADERS, END_HEADERS, stream.id)
+        outbox.write(
+            b"".join((head, block, _pack(size >> 8, size & 0xFF, DATA, END_STREAM, stream.id), content))
+        )
+        stream.ending = True
+        stream.sent_all(now)
+        return True
+
     def send(self, stream: SendStream, content: bytes, *, ended: bool, now: float) -> bool:
         """Send content on a stream, now or later. False: the peer's budget is exhausted."""
         size = len(content)
@@ -206,6 +240,8 @@ class Sender:
         stream.window -= size
         self.window -= size
         self._budgets.updates.give(_UPDATES_FOR_A_FRAME)
+        if size >= _USEFUL_SIZE:
+            self._budgets.crumbs.give(1)
         left = stream.pending_size = stream.pending_size - size
         flags = END_STREAM if stream.ending and not left and not stream.tail else 0
         pending = stream.pending

@@ -93,6 +93,7 @@ class Stream:
         "queued",
         "receive_window",
         "remote_ended",
+        "returned",
         "tail",
         "transport",
         "urgency",
@@ -120,6 +121,8 @@ class Stream:
         """Octets that were taken, and of which the peer was not told yet."""
         self.opened_at = 0
         """How often exchanges had been handed over before."""
+        self.returned = False
+        """The application has returned."""
         self.orphaned = False
         """The stream was cut off, and its application still runs."""
         self.window = carrier.sender.initial_window
@@ -212,6 +215,8 @@ class Stream:
         self._continue_due = False  # An interim response cannot follow a final one.
         block = encode_head(status, fields, self._carrier.settings.default_fields, exchange.length)
         complete = ended and exchange.state is _COMPLETE
+        if complete and content and self._carrier.sender.send_response(self, block, content, now):
+            return
         last = complete and not content
         self._write_headers(block, ended=last)
         if last:
