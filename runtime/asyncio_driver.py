@@ -38,6 +38,7 @@ class AsyncioDriver(asyncio.Protocol):
         "_departures",
         "_eof_written",
         "_held",
+        "_later",
         "_listener",
         "_reading",
         "_service",
@@ -62,7 +63,8 @@ class AsyncioDriver(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._stall_deadline = math.inf
         self._stalled_size = 0
-        self._held: Exchange | None = None  # Its head waits for content.
+        self._held: list[Exchange] = []  # Their heads wait for content.
+        self._later = False  # `service` will be called at the end of this turn.
         self._waiters: dict[Exchange, list[asyncio.Future[None]]] = {}
         self._departures: dict[
             Exchange, asyncio.TimerHandle
@@ -135,6 +137,16 @@ class AsyncioDriver(asyncio.Protocol):
             logger.exception("Internal error; the connection is dropped")
             self._transport.abort()
 
+    def service_later(self) -> None:
+        """Do it when those have run whose turn it is."""
+        if not self._later:
+            self._later = True
+            self._listener.loop.call_soon(self._service_now)
+
+    def _service_now(self) -> None:
+        self._later = False
+        self.service()
+
     def wait(self, exchange: Exchange) -> asyncio.Future[None]:
         """Return, once awaited, when the exchange was named ready."""
         waiter = self._listener.loop.create_future()
@@ -148,7 +160,7 @@ class AsyncioDriver(asyncio.Protocol):
 
     def hold(self, exchange: Exchange) -> None:
         """Let the head wait a moment for its content."""
-        self._held = exchange
+        self._held.append(exchange)
         self._listener.hold(self)
 
     def report(self, exchange: Exchange) -> None:
@@ -167,8 +179,6 @@ class AsyncioDriver(asyncio.Protocol):
     def finished(self, exchange: Exchange) -> None:
         """Forget the task."""
         self._service.running -= 1
-        if self._held is exchange:
-            self._held = None
         self._listener.forget(exchange.tag)
         if self._departures:
             departure = self._departures.pop(exchange, None)
@@ -187,10 +197,12 @@ class AsyncioDriver(asyncio.Protocol):
         self._transport.abort()
 
     def flush(self) -> None:
-        """Let go of a head that has waited for long enough."""
-        exchange = self._held
-        if exchange is not None and exchange.holds:
-            exchange.flush(self.now())
+        """Let go of heads that have waited for long enough."""
+        held, self._held = self._held, []
+        for exchange in held:
+            if exchange.holds:
+                exchange.flush(self.now())
+        if held:
             self.service()
 
     def _hand_over(self, connection: AnyConnection) -> None:
@@ -223,7 +235,9 @@ class AsyncioDriver(asyncio.Protocol):
                 self._transport.pause_reading()
 
     def _start(self, exchange: Exchange) -> None:
-        exchange.tag = self._listener.start(run_app(self._service.choose_app(), exchange, self))
+        app = self._service.choose_app()
+        side_by_side = self._connection.multiplexes
+        exchange.tag = self._listener.start(run_app(app, exchange, self, side_by_side=side_by_side))
 
     def _wake(self, exchange: Exchange) -> None:
         for waiter in self._waiters.pop(exchange, ()):

@@ -59,6 +59,9 @@ class Driver(Protocol):
     def service(self) -> None:
         """Do what the connection says: wake, write, close, arm. Never blocks, never raises."""
 
+    def service_later(self) -> None:
+        """The same at the end of this turn of the event loop, so that what many exchanges say becomes one write."""
+
     def wait(self, exchange: Exchange) -> Awaitable[None]:
         """Return, once awaited, when the exchange's situation may have changed; too early is harmless."""
 
@@ -78,15 +81,18 @@ class Driver(Protocol):
         """The application has returned. Called once, last."""
 
 
-async def run_app(app: ASGIApp, exchange: Exchange, driver: Driver) -> None:  # noqa: C901, PLR0915 - one frame per request.
+async def run_app(  # noqa: C901, PLR0915 - one frame per request.
+    app: ASGIApp, exchange: Exchange, driver: Driver, *, side_by_side: bool = False
+) -> None:
     """Run one call of the application, of whatever kind, on whatever backend.
 
-    What the application raises ends here; only a cancellation goes on.
+    `side_by_side`: there may be others on the same connection. What the application raises ends here; only a
+    cancellation goes on.
     """
     reported = False
     turns = 0
     now = driver.now
-    service = driver.service
+    service = driver.service_later if side_by_side else driver.service
 
     async def receive() -> Message:
         nonlocal turns

@@ -122,6 +122,8 @@ class LifespanDriver:
             self._changed.set()
             self._changed = anyio.Event()
 
+    service_later = service
+
     async def wait(self, exchange: Exchange) -> None:  # noqa: ARG002 - there is only one.
         """Return when the phase has changed."""
         await self._changed.wait()

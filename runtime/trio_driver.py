@@ -44,6 +44,7 @@ class TrioDriver:
         "_eof_written",
         "_listener",
         "_lost",
+        "_multiplexes",
         "_next",
         "_nursery",
         "_resume",
@@ -53,6 +54,8 @@ class TrioDriver:
         "_scopes",
         "_service",
         "_socket",
+        "_turner",
+        "_turner_idle",
         "_unsent",
         "_waiters",
         "now",
@@ -75,6 +78,11 @@ class TrioDriver:
         self._runner_idle = False
         self._app_running = False  # The runner is inside an application.
         self._next: list[Exchange] = []
+        self._turner: trio.lowlevel.Task | None = (
+            None  # Writes what exchanges side by side have said in one turn.
+        )
+        self._turner_idle = False
+        self._multiplexes = False  # Exchanges run side by side, each in a task of its own.
         self._scopes: dict[Exchange, trio.CancelScope] = {}  # Only where the client's departure cancels.
         self._waiters: dict[Exchange, list[trio.Event]] = {}
 
@@ -100,6 +108,8 @@ class TrioDriver:
                 self._close()
                 if self._runner_idle:
                     self._wake_runner()  # To return.
+                if self._turner_idle:
+                    self.service_later()
         except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
             logger.exception("Internal error; the connection is dropped")
         finally:
@@ -126,6 +136,14 @@ class TrioDriver:
         except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
             logger.exception("Internal error; the connection is dropped")
             self._lose()
+
+    def service_later(self) -> None:
+        """Do it when those have run whose turn it is."""
+        if self._turner is None:
+            self.service()
+        elif self._turner_idle:
+            self._turner_idle = False
+            trio.lowlevel.reschedule(self._turner)
 
     async def wait(self, exchange: Exchange) -> None:
         """Return when the exchange was named ready."""
@@ -279,6 +297,9 @@ class TrioDriver:
     def _start(self, exchange: Exchange) -> None:
         exchange.tag = self
         if self._connection.multiplexes:
+            if not self._multiplexes:
+                self._multiplexes = True
+                self._nursery.start_soon(self._take_turns)
             self._service.context.copy().run(self._nursery.start_soon, self._run, exchange)
             return
         self._next.append(exchange)
@@ -320,6 +341,22 @@ class TrioDriver:
             self.report(exchange)
         self._next.clear()
 
+    async def _take_turns(self) -> None:
+        """Do what the connection says at the end of each turn in which an exchange has said something."""
+        self._turner = trio.lowlevel.current_task()
+        try:
+            while not self._lost:
+                self.service()
+                self._turner_idle = True
+                await trio.lowlevel.wait_task_rescheduled(self._abort_turner)
+        finally:
+            self._turner = None
+            self.service()
+
+    def _abort_turner(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        self._turner_idle = False
+        return trio.lowlevel.Abort.SUCCEEDED
+
     def _start_second(self) -> None:
         """The runner is still busy, with work after its response perhaps: let another task run what waits."""
         while self._next and self._app_running and not self._lost:
@@ -328,13 +365,13 @@ class TrioDriver:
     async def _run(self, exchange: Exchange) -> None:
         app = self._service.choose_app()
         if self._service.timeout_disconnect is None:
-            await run_app(app, exchange, self)
+            await run_app(app, exchange, self, side_by_side=self._multiplexes)
             return
         with trio.CancelScope() as scope:
             self._scopes[exchange] = scope
             self._watch_departure(exchange)
             try:
-                await run_app(app, exchange, self)
+                await run_app(app, exchange, self, side_by_side=self._multiplexes)
             finally:
                 del self._scopes[exchange]
 
