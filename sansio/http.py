@@ -35,7 +35,7 @@ from .outbox import Outbox
 from .scope import RequestHead
 from .settings import TransportInfo
 
-__all__ = ["HttpExchange", "HttpFraming"]
+__all__ = ["MAX_PIECES", "HttpExchange", "HttpFraming"]
 
 
 class ResponseState(enum.Enum):
@@ -84,6 +84,9 @@ class HttpFraming(Protocol):
     def finished(self, exchange: HttpExchange, now: float) -> None:
         """The application has returned."""
 
+
+MAX_PIECES: Final = 1_024
+"""Pieces that are held apart: each small one costs more than it holds."""
 
 _Action: TypeAlias = "Callable[[HttpExchange, Message, float], None]"
 
@@ -250,6 +253,8 @@ class HttpExchange(Exchange):
     def deliver(self, content: bytes) -> None:
         """Put content into the mailbox."""
         self._content.append(content)
+        if len(self._content) >= MAX_PIECES:
+            self._content[:] = [b"".join(self._content)]
         size = len(content)
         self.held += size
         self.bytes_in += size

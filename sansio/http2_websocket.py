@@ -15,7 +15,8 @@ from .asgi import Field, Message, Scope
 from .deadlines import Deadline
 from .exchange import Exchange
 from .field_blocks import encode_field
-from .http import HttpExchange, ResponseState
+from .http import MAX_PIECES, HttpExchange, ResponseState
+from .http2_frames import ErrorCodes
 from .http2_streams import Carrier, Stream
 from .http2_writer import encode_head
 from .outbox import Outbox
@@ -99,12 +100,12 @@ class SessionStream(Stream):
     """One WebSocket: its handshake, its response, and its octets."""
 
     __slots__ = (
-        "_accepted",
         "_awaits_room",
-        "_early",
+        "_kept",
         "_over",
         "_paused",
         "_session_carrier",
+        "accepted",
         "box",
         "session",
     )
@@ -117,13 +118,13 @@ class SessionStream(Stream):
         self.box = SessionOutbox(self, carrier, now)
         self.outbox = self.box
         self.session: WebSocketExchange
-        self._accepted = False
+        self.accepted = False
+        """The response was sent that makes the stream a WebSocket's."""
         self._paused = False
         self._over = False
         self._awaits_room = False
-        self._early: list[
-            bytes
-        ] = []  # What came before the session was accepted; the stream's window bounds it.
+        # What came before there was room for it; the stream's window bounds it.
+        self._kept: list[bytes] = []
 
     # The connection's side.
 
@@ -137,8 +138,10 @@ class SessionStream(Stream):
     def receive_content(self, content: bytes, now: float) -> None:
         """Octets came, within the window."""
         self.held += len(content)
-        if not self._accepted:
-            self._early.append(content)
+        if self._paused or not self.accepted:
+            self._kept.append(content)
+            if len(self._kept) >= MAX_PIECES:
+                self._kept[:] = [b"".join(self._kept)]
             return
         self._receive_octets(content, now)
         if not self._paused:
@@ -148,13 +151,16 @@ class SessionStream(Stream):
         """The peer has ended its side."""
         self.remote_ended = True
         self.box.now = now
-        if not self._accepted:
+        if not self.accepted:
             self.session.end_input()
         elif not self._over:
+            self._receive_kept(now)
             self.session.receive_end(now)
 
     def disconnect(self, now: float) -> None:
         """The stream has ended, or the connection has."""
+        if self.accepted:
+            self._receive_kept(now)
         self._over = True
         self.box.now = now
         self.box.stop_deadlines()
@@ -171,6 +177,8 @@ class SessionStream(Stream):
         """Do what is due."""
         self.box.now = now
         for deadline in self.box.take_expired(now):
+            if self._over:
+                return
             if deadline is not Deadline.HANDSHAKE:
                 self.session.handle_deadline(deadline, now)
             elif self.session.state is ResponseState.AWAITING_START:
@@ -180,6 +188,7 @@ class SessionStream(Stream):
     def sent_all(self, now: float) -> None:
         """Nothing is pending any more."""
         self.box.size = 0
+        self.box.now = now
         super().sent_all(now)
         if self._awaits_room and not self._over:
             self._awaits_room = False
@@ -195,12 +204,10 @@ class SessionStream(Stream):
         exchange.status = 200
         block = encode_head(200, fields, self._session_carrier.settings.default_fields, None)
         self._write_headers(block + b"".join([encode_field(*field) for field in answers]), ended=False)
-        self._accepted = True
+        self.accepted = True
         if self._session_carrier.shutting_down:
             exchange.shut_down(now)
-        for octets in self._early:
-            self._receive_octets(octets, now)
-        self._early.clear()
+        self._receive_kept(now)
         if not self._paused:
             self._release()
         if self.remote_ended and not self._over:
@@ -212,7 +219,10 @@ class SessionStream(Stream):
             self._over = True
             self.box.stop_deadlines()
             self._tell_error()
-            self._send(b"", ended=True, now=now)
+            if self.accepted:
+                self._send(b"", ended=True, now=now)
+            else:
+                self._session_carrier.reset(self, ErrorCodes.CANCEL, now)
 
     def pause_reading(self) -> None:
         """The session holds enough: the peer gets no credit."""
@@ -221,7 +231,9 @@ class SessionStream(Stream):
     def resume_reading(self) -> None:
         """The session has room again."""
         self._paused = False
-        self._release()
+        self._receive_kept(self.box.now)
+        if not self._paused:
+            self._release()
 
     def await_room(self) -> None:
         """Let the session know when the octets to send have gone."""
@@ -237,6 +249,13 @@ class SessionStream(Stream):
         """Make it visible that a denial stays incomplete."""
         self._over = True
         super().cut_response(exchange, now)
+
+    def _receive_kept(self, now: float) -> None:
+        """Let the session have what was kept, in one piece."""
+        if self._kept:
+            octets = b"".join(self._kept)
+            self._kept.clear()
+            self._receive_octets(octets, now)
 
     def _receive_octets(self, octets: bytes, now: float) -> None:
         if not self._over:

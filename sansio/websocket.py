@@ -56,7 +56,15 @@ from .websocket_frames import (
     encode_header,
 )
 from .websocket_handshake import Handshake
-from .websocket_messages import encode_text, read_accept, read_close, read_denial, read_octets, unexpected
+from .websocket_messages import (
+    encode_text,
+    read_accept,
+    read_close,
+    read_denial,
+    read_denial_start,
+    read_octets,
+    unexpected,
+)
 
 __all__ = ["WebSocketExchange", "WebSocketFraming"]
 
@@ -370,12 +378,13 @@ class WebSocketExchange(HttpExchange):
 
     def _read_closing(self, now: float) -> None:
         rest, self._rest = self._rest, b""
-        if not self._input_ended:
-            self._carrier.resume_reading()
         if rest:
             self._read(rest, 0, now)
-        if self._input_ended and self.session is _CLOSING:
-            self._end(now)
+        if self.session is _CLOSING:
+            if self._input_ended:
+                self._end(now)
+            else:
+                self._carrier.resume_reading()
 
     def _leave(self, code: int, reason: str, now: float) -> None:
         """The peer is gone, or is told to go. What it sent before is still the application's."""
@@ -448,7 +457,7 @@ class WebSocketExchange(HttpExchange):
 
     def _deny(self, message: Message, now: float) -> None:
         """A response of the application's own (the extension ``websocket.http.response``)."""
-        self._accept_start({"status": message.get("status"), "headers": message.get("headers", ())}, now)
+        self._accept_start(read_denial_start(message, self.head.version), now)
         self.session = _DENIED
 
     def _accept_message(self, message: Message, now: float) -> None:  # noqa: ARG002 - the table's signature.

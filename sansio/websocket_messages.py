@@ -13,7 +13,15 @@ from .errors import InvalidMessage, UnexpectedMessage
 from .fields import EncodedFields, FieldEncoder
 from .websocket_frames import cut_reason
 
-__all__ = ["encode_text", "read_accept", "read_close", "read_denial", "read_octets", "unexpected"]
+__all__ = [
+    "encode_text",
+    "read_accept",
+    "read_close",
+    "read_denial",
+    "read_denial_start",
+    "read_octets",
+    "unexpected",
+]
 
 _DENIAL: Final = "websocket."  # What stands before the name of an HTTP message.
 _BODY: Final = "http.response.body"
@@ -50,6 +58,15 @@ def read_denial(message: Message, state: str) -> Message:
     if message["type"] != _DENIAL + _BODY:
         raise unexpected(message["type"], (_DENIAL + _BODY,), state)
     return {**message, "type": _BODY}
+
+
+def read_denial_start(message: Message, version: str) -> Message:
+    """Return what the start of a denial is to HTTP of this version."""
+    status = message.get("status")
+    if version == "2" and isinstance(status, int) and 200 <= status < 300:
+        # As in any response to CONNECT, it would mean success. RFC 9113 §8.5; RFC 8441 §4
+        raise InvalidMessage(f"'status' of a denial must not be 2xx, which accepts on HTTP/2, got {status!r}")
+    return {"status": status, "headers": message.get("headers", ())}
 
 
 def read_close(message: Message) -> tuple[int, str]:

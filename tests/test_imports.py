@@ -29,6 +29,7 @@ ROWS: Final = (
     {"http2_sending"},
     {"http2_streams"},
     {"http2_connection", "http2_websocket"},
+    {"http2_carrier"},
     {"http1", "http2", "http3"},
     {"connection"},
     {"__init__"},

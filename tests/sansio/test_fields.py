@@ -477,6 +477,15 @@ def test_an_application_can_ask_for_the_end_of_the_connection(values: list[bytes
         assert encoder.encode([(b"connection", value) for value in values]).close is close
 
 
+def test_a_version_of_http_may_drop_fields_that_it_does_not_send() -> None:
+    """RFC 9113 §8.2.2, for one."""
+    encoder = FieldEncoder(
+        lambda name, value: name + value, lambda line: (line, b""), frozenset({b"upgrade"})
+    )
+    for _ in range(2):
+        assert encoder.encode([(b"a", b"1"), (b"Upgrade", b"x"), (b"upgrade", b"y")]).lines == [b"a1"]
+
+
 def test_date_and_server_go_out_and_are_noticed_each_time() -> None:
     """RFC 9110 §6.6.1: a field of the application's takes the place of the server's."""
     encoder = make_encoder()

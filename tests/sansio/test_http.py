@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
 
-from sansio import ClientDisconnected, InvalidMessage, Message, Settings, UnexpectedMessage
+from sansio import (
+    ClientDisconnected,
+    Connection,
+    InvalidMessage,
+    Message,
+    Settings,
+    TransportInfo,
+    UnexpectedMessage,
+)
 from tests.messages import body, early_hint, start, trailers
 from tests.pair import Fields, Pair
 
@@ -64,6 +73,24 @@ def test_content_that_waits_is_given_in_one_message() -> None:
     assert pair.call.receive() is None
     pair.send(b"ef")
     assert pair.call.receive() == {"type": "http.request", "body": b"ef", "more_body": False}
+
+
+def test_content_in_crumbs_takes_hardly_more_memory_than_its_octets() -> None:
+    """Each object of one octet would take forty."""
+    size = 20_000
+    connection = Connection(TransportInfo(), Settings(), 0.0)
+    connection.receive_data(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % size, 0.0)
+    [exchange] = connection.take_ready()
+    crumbs = [bytes([65 + number % 2]) * 2 for number in range(size // 2)]
+    tracemalloc.start()
+    try:
+        for crumb in crumbs:
+            connection.receive_data(crumb, 0.0)
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held < 5 * size
+    assert exchange.receive(0.0) == {"type": "http.request", "body": b"".join(crumbs), "more_body": False}
 
 
 def test_the_end_of_content_may_come_alone() -> None:

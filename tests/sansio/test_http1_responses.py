@@ -333,3 +333,18 @@ def test_a_session_that_waits_for_room_goes_on_when_the_bytes_are_taken() -> Non
     pair.send(frame(9, b"p"))
     pair.resume()
     assert [seen.payload for seen in pair.frames] == [b"aa", b"p"]
+
+
+def test_a_session_that_holds_enough_is_not_read_until_it_has_room() -> None:
+    """The transport's own flow control is what the peer feels of it."""
+    pair = WebSocketPair(Settings(limit_read_buffer=10))
+    pair.send(HANDSHAKE)
+    pair.receive()
+    pair.tell(ACCEPT)
+    pair.send(frame(1, b"first, and enough") + frame(1, b"second"))
+    assert not pair.connection.wants_read
+    pair.send(frame(1, b"third"))
+    assert pair.unread
+    assert [pair.take() for _ in range(3)] == ["first, and enough", "second", "third"]
+    assert pair.connection.wants_read
+    assert not pair.unread

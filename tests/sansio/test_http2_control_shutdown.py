@@ -43,6 +43,17 @@ def test_a_shutdown_lets_open_streams_finish() -> None:
     assert pair.connection.closed
 
 
+def test_the_second_goaway_comes_as_soon_as_the_client_has_answered() -> None:
+    """RFC 9113 §6.8: "allow time for any in-flight stream creation (at least one round-trip time)"."""
+    pair = Http2Pair()
+    pair.open()
+    pair.shut_down()
+    pair.send(ping(b"another!", ack=True))
+    assert len(pair.observer.goaways) == 1
+    answer_pings(pair)
+    assert pair.observer.goaways == [(LAST, Code.NO_ERROR), (1, Code.NO_ERROR)]
+
+
 def test_a_client_that_answers_no_ping_gets_the_second_goaway_all_the_same() -> None:
     pair = Http2Pair()
     call = pair.open()

@@ -89,6 +89,16 @@ def test_a_field_block_in_pieces_has_the_time_of_a_head() -> None:
     assert len(pair.calls) == 1
 
 
+def test_a_field_block_that_has_come_whole_is_waited_for_no_more() -> None:
+    pair = Http2Pair(Settings(timeout_request_head=5.0))
+    pair.send(headers(1, HEAD[:3], end_headers=False))
+    pair.run_until(pair.now + 4.0)
+    pair.send(continuation(1, HEAD[3:]))
+    pair.run_until(pair.now + 100.0)
+    pair.call.respond(b"late")
+    assert pair.view(1).content == b"late"
+
+
 def test_field_blocks_that_are_cut_by_reads_are_no_slow_head() -> None:
     """Each block has its own time, even if every read ends in the middle of the next one."""
     pair = Http2Pair(Settings(timeout_request_head=5.0))
@@ -282,6 +292,20 @@ def test_time_for_a_window_begins_when_the_window_is_what_is_waited_for() -> Non
     assert call.view.reset is not None
 
 
+def test_idle_time_begins_when_the_response_is_on_its_way() -> None:
+    """However late the application was, and however large its response is."""
+    pair = Http2Pair(Settings(timeout_keep_alive=75.0), hello=((4, 1_000_000),))
+    pair.send(window_update(0, 1_000_000))
+    call = pair.open()
+    pair.run_until(pair.now + 200.0)
+    call.respond(bytes(500_000))
+    assert call.view.ended
+    pair.run_until(pair.now + 74.0)
+    assert not pair.ended
+    pair.run_until(pair.now + 1.0)
+    assert pair.ended
+
+
 def test_a_window_of_which_nobody_waits_has_no_deadline() -> None:
     pair = Http2Pair(Settings(http2_window_timeout=5.0), hello=((4, 10),))
     call = pair.open()
@@ -353,6 +377,16 @@ def test_a_connection_that_has_failed_does_not_wait_for_ever_for_its_client() ->
     pair.send(data(0, b"x"))
     assert pair.ended
     pair.run_until_closed(within=2.0)
+
+
+def test_a_client_that_talks_on_after_the_end_is_not_listened_to_for_long() -> None:
+    pair = Http2Pair(Settings(limit_discard=10_000))
+    pair.send(data(0, b"x"))
+    for _ in range(9):
+        pair.send(bytes(1_000))
+    assert not pair.connection.closed
+    pair.send(bytes(1_000), bytes(1_000))
+    assert pair.connection.closed
 
 
 def test_no_deadline_is_left_when_everything_is_infinite() -> None:

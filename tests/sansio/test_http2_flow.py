@@ -14,6 +14,7 @@ from h2.events import DataReceived, StreamEnded
 from sansio import ClientDisconnected, Settings
 from tests.messages import body, start
 from tests.peers import (
+    DATA,
     WINDOW_UPDATE,
     Code,
     data,
@@ -216,6 +217,23 @@ def test_ten_thousand_aborted_streams_leave_the_connection_s_window_whole() -> N
     assert pair.observer.credit > 65_536 // 2 - 6_000
 
 
+def test_what_comes_while_an_early_response_waits_is_credited_once() -> None:
+    pair = Http2Pair(
+        Settings(http2_max_concurrent_streams=1, http2_initial_window_size=65_536), hello=((4, 3),)
+    )
+    call = pair.open(b"POST", end=False)
+    call.respond(b"enough", 403)
+    for _ in range(10):
+        fill(pair, call, 40_000)
+    pair.grant(1, 10)
+    assert call.view.ended
+    assert pair.observer.credit > 65_536 // 2
+    following = pair.open(b"POST", end=False)
+    for _ in range(10):
+        fill(pair, following, 40_000)
+        assert following.take() == (bytes(40_000), False)
+
+
 def test_nothing_of_a_stream_that_both_sides_have_ended_is_held() -> None:
     """What the application never took comes back to the connection when the stream ends."""
     pair = Http2Pair(Settings(http2_max_concurrent_streams=1, http2_initial_window_size=65_536))
@@ -246,13 +264,46 @@ def test_content_waits_for_the_connection_s_window() -> None:
     pair = Http2Pair(hello=((4, LARGEST),))
     calls = [pair.open(), pair.open()]
     for call in calls:
-        call.send(start())
-        call.send(body(bytes(50_000)))
+        call.respond(bytes(50_000))
     assert sum(len(call.view.content) for call in calls) == 65_535
     pair.send(window_update(0, 34_464))
     assert sum(len(call.view.content) for call in calls) == 99_999
     pair.send(window_update(0, 1))
     assert all(call.view.ended for call in calls)
+
+
+@pytest.mark.parametrize("size", [700, 3_000, 5_000, 16_384])
+def test_small_responses_use_up_the_connection_s_window_too(size: int) -> None:
+    pair = Http2Pair()
+    calls = [pair.open() for _ in range(99)]
+    for call in calls:
+        call.respond(bytes(size))
+    assert sum(len(call.view.content) for call in calls) == 65_535
+    pair.send(window_update(0, 99 * size - 65_535))
+    assert all(call.view.content == bytes(size) and call.view.ended for call in calls)
+
+
+@pytest.mark.parametrize("size", [700, 3_000, 5_000, 16_384])
+def test_a_response_is_no_larger_than_the_stream_s_window(size: int) -> None:
+    pair = Http2Pair(hello=((4, size - 1),))
+    call = pair.open()
+    call.respond(bytes(size))
+    assert (len(call.view.content), call.view.ended) == (size - 1, False)
+    pair.send(window_update(1, 1))
+    assert (len(call.view.content), call.view.ended) == (size, True)
+
+
+def test_small_parts_use_up_the_stream_s_window_too() -> None:
+    pair = Http2Pair(hello=((4, 12_000),))
+    call = pair.open()
+    call.send(start())
+    for _ in range(20):
+        call.send(body(bytes(5_000), more=True))
+    assert len(call.view.content) == 12_000
+    pair.grant(1, 100_000)
+    assert len(call.view.content) == 100_000
+    call.send(body(b""))
+    assert call.view.ended
 
 
 def test_a_window_of_one_octet_is_used() -> None:
@@ -415,12 +466,12 @@ def test_a_legal_client_downloads_and_uploads_as_much_as_it_likes() -> None:
     )
     pair.push()
     pair.call.send(start())
-    for number in range(600):
+    for number in range(250):
         size = min(pair.client.local_flow_control_window(1), 16_384)
-        pair.client.send_data(1, bytes(size), end_stream=number == 599)
+        pair.client.send_data(1, bytes(size), end_stream=number == 249)
         pair.push()
         pair.call.take()
-        pair.call.send(body(bytes(16_384), more=number < 599))
+        pair.call.send(body(bytes(16_384), more=number < 249))
         for event in pair.events:
             if isinstance(event, DataReceived):
                 pair.client.acknowledge_received_data(event.flow_controlled_length, 1)
@@ -428,5 +479,21 @@ def test_a_legal_client_downloads_and_uploads_as_much_as_it_likes() -> None:
         ended = any(isinstance(event, StreamEnded) for event in pair.events)
         pair.events.clear()
     assert ended
-    assert pair.observer.streams[1].content == bytes(16_384 * 600)
+    assert pair.observer.streams[1].content == bytes(16_384 * 250)
     assert pair.error is None
+
+
+def test_a_client_that_gives_back_each_frame_alone_is_not_taken_for_a_miser() -> None:
+    """A window that is no multiple of a frame makes one small frame in each round, for ever."""
+    pair = Http2Pair(Settings(http2_control_burst=100, http2_control_rate=10), hello=((4, 65_636),))
+    pair.send(window_update(0, 101))
+    call = pair.open()
+    call.respond(bytes(10_000_000))
+    seen = 0
+    while not call.view.ended and not pair.ended:
+        sizes = [len(frame.payload) for frame in call.view.frames[seen:] if frame.kind == DATA]
+        seen = len(call.view.frames)
+        for size in sizes:
+            pair.grant(1, size)
+    assert pair.error is None
+    assert call.view.ended

@@ -37,6 +37,13 @@ def compete(pair: Http2Pair, *priorities: bytes | None) -> list[Call]:
     return calls
 
 
+def wide_open() -> Http2Pair:
+    """Return a pair whose client lets everything through; what a stream waits for is the transport."""
+    pair = Http2Pair(hello=((4, LARGE),))
+    pair.send(window_update(0, LARGE - 65_535))
+    return pair
+
+
 def test_streams_take_turns_frame_by_frame() -> None:
     """RFC 9113 §5.2: no stream starves another."""
     pair = Http2Pair(hello=((4, LARGE),))
@@ -112,6 +119,64 @@ def test_an_urgent_stream_without_a_window_lets_others_pass() -> None:
     other.respond(b"x" * 10)
     assert other.view.ended
     assert len(urgent.view.content) == 10
+
+
+def test_the_priority_of_a_stream_to_come_is_kept_for_it() -> None:
+    """RFC 9218 §7.1: PRIORITY_UPDATE may overtake its request."""
+    pair = Http2Pair(hello=((4, LARGE),))
+    pair.send(priority_update(5, b"u=1"), priority_update(7, b"u=6"))
+    usual, first, last = compete(pair, None, b"u=7", b"u=0")
+    pair.send(*[window_update(0, SIZE)] * 3)
+    assert order(pair) == [first.stream, usual.stream, last.stream]
+
+
+def test_streams_that_wait_for_the_transport_take_turns() -> None:
+    pair = wide_open()
+    pair.stall()
+    calls = [pair.open() for _ in range(3)]
+    for call in calls:
+        call.send(start())
+        for part in range(4):
+            call.send(body(bytes([part]) * 50_000, more=True))
+        assert not call.exchange.can_send
+    pair.resume()
+    for call in calls:
+        assert call.exchange.can_send
+        assert call.view.content == b"".join(bytes([part]) * 50_000 for part in range(4))
+        call.send(body(b"end"))
+        assert call.view.ended
+    turns = order(pair)
+    assert max(turns.index(call.stream) for call in calls) < 5
+    assert len(turns) > 8
+
+
+def test_a_stream_that_is_reset_while_it_waits_for_the_transport_is_passed_over() -> None:
+    pair = wide_open()
+    pair.stall()
+    calls = [pair.open() for _ in range(4)]
+    for call in calls:
+        call.send(start())
+        call.send(body(bytes(200_000), more=True))
+    pair.reset(calls[1])
+    calls[2].finish(ValueError("broken"))
+    pair.resume()
+    assert (len(calls[0].view.content), len(calls[3].view.content)) == (200_000, 200_000)
+    assert len(calls[1].view.content) < 200_000
+    assert calls[2].view.reset == Code.INTERNAL_ERROR
+    pair.expect_service()
+
+
+def test_an_urgency_may_change_while_the_transport_is_waited_for() -> None:
+    pair = wide_open()
+    pair.stall()
+    calls = [pair.open() for _ in range(3)]
+    for call in calls:
+        call.respond(bytes(200_000))
+    pair.send(priority_update(calls[2].stream, b"u=0"), priority_update(calls[1].stream, b"u=7"))
+    pair.resume()
+    assert all(call.view.content == bytes(200_000) and call.view.ended for call in calls)
+    ends = [frame.stream for frame in pair.frames if frame.kind == DATA and frame.ended]
+    assert ends == [calls[number].stream for number in (2, 0, 1)]
 
 
 def test_field_blocks_of_responses_are_never_mixed() -> None:

@@ -316,6 +316,17 @@ def test_content_beyond_the_limit_is_answered_with_413() -> None:
     pair.expect_service()
 
 
+def test_content_beyond_the_limit_that_is_the_last_of_it_leaves_nothing_to_stop() -> None:
+    """RFC 9113 §5.1: the stream is closed with the response, and nothing may follow on a closed stream."""
+    pair = Http2Pair(Settings(limit_request_body=10))
+    call = pair.open(b"POST", end=False)
+    pair.upload(1, b"0123456789x", end=True)
+    assert (call.view.status, call.view.ended, call.view.reset) == (413, True, None)
+    assert call.is_disconnected()
+    call.finish()
+    pair.expect_service()
+
+
 def test_content_beyond_the_limit_after_the_response_began_ends_the_stream() -> None:
     pair = Http2Pair(Settings(limit_request_body=10))
     call = pair.open(b"POST", end=False)

@@ -211,6 +211,18 @@ def test_a_response_that_waits_for_its_window_still_counts_as_a_stream() -> None
     pair.open()
 
 
+def test_a_refusal_that_waits_for_its_window_makes_room_when_it_is_sent() -> None:
+    pair = Http2Pair(Settings(http2_max_concurrent_streams=1, limit_request_body=10), hello=((4, 0),))
+    for _ in range(3):
+        call = pair.open(b"POST", end=False)
+        pair.upload(call.stream, b"x" * 11)
+        assert (call.view.status, call.view.ended) == (413, False)
+        call.finish()
+        pair.send(window_update(call.stream, 1_000))
+        assert call.view.ended
+    assert pair.error is None
+
+
 def test_a_malformed_request_counts_only_while_it_is_there() -> None:
     pair = Http2Pair(Settings(http2_max_concurrent_streams=1))
     for number in range(20):

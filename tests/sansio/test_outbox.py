@@ -62,6 +62,37 @@ def test_exchanges_are_named_once_in_the_order_of_their_first_mention() -> None:
     assert outbox.take_ready() == [one]
 
 
+@pytest.mark.parametrize("others", [False, True])
+def test_an_exchange_that_was_not_handed_over_can_be_withdrawn(others: bool) -> None:
+    outbox = Outbox()
+    outbox.take_ready()
+    one, other = Exchange({}), Exchange({})
+    made_at = outbox.taken
+    for exchange in (one, other) if others else (one,):
+        outbox.mark_ready(exchange)
+    assert outbox.withdraw(one, made_at)
+    assert outbox.has_ready is others
+    assert outbox.take_ready() == ([other] if others else [])
+
+
+def test_an_exchange_that_was_handed_over_stays_and_is_named() -> None:
+    outbox = Outbox()
+    exchange = Exchange({})
+    made_at = outbox.taken
+    outbox.mark_ready(exchange)
+    assert outbox.take_ready() == [exchange]
+    outbox.mark_ready(exchange)
+    assert not outbox.withdraw(exchange, made_at)
+    assert outbox.has_ready
+    assert outbox.take_ready() == [exchange]
+
+
+def test_an_exchange_that_nobody_has_named_can_be_withdrawn() -> None:
+    outbox = Outbox()
+    assert outbox.withdraw(Exchange({}), outbox.taken)
+    assert not outbox.has_ready
+
+
 def test_a_blocked_exchange_may_send_and_is_named_when_the_bytes_are_taken() -> None:
     outbox = Outbox()
     exchange = Exchange({})

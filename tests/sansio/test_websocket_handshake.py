@@ -304,6 +304,68 @@ def test_what_was_offered_is_what_is_read(
     assert offered(*lines) == offers
 
 
+# On a stream of HTTP/2.
+
+VERSION = (b"sec-websocket-version", b"13")
+
+
+def read_on_stream(*fields: tuple[bytes, bytes], content_length: int | None = None) -> Handshake | PeerError:
+    lines = [(b"host", b"a"), *fields]
+    return read_handshake(RequestHead("CONNECT", b"/", "2", lines, content_length))
+
+
+def test_on_a_stream_a_version_is_all_that_is_needed() -> None:
+    """RFC 8441 §5: Sec-WebSocket-Key and Sec-WebSocket-Accept are "not used"."""
+    handshake = read_on_stream(VERSION)
+    assert isinstance(handshake, Handshake)
+    assert (handshake.key, handshake.subprotocols, handshake.offers) == (b"", [], [])
+
+
+def test_on_a_stream_subprotocols_and_extensions_are_offered_as_ever() -> None:
+    """RFC 8441 §5: "Sec-WebSocket-Protocol, and Sec-WebSocket-Extensions" are used as in RFC 6455."""
+    handshake = read_on_stream(
+        (b"sec-websocket-protocol", b"chat, superchat"),
+        VERSION,
+        (b"sec-websocket-extensions", b"permessage-deflate; server_no_context_takeover"),
+    )
+    assert isinstance(handshake, Handshake)
+    assert handshake.subprotocols == ["chat", "superchat"]
+    [offer] = handshake.offers
+    assert (offer.name, offer.parameters) == (b"permessage-deflate", [(b"server_no_context_takeover", None)])
+
+
+def test_on_a_stream_a_key_is_read_by_nobody() -> None:
+    assert isinstance(read_on_stream(VERSION, (b"sec-websocket-key", b"not a key")), Handshake)
+
+
+@pytest.mark.parametrize(
+    "versions", [[], [b"8"], [b"14"], [b"13, 8"], [b"13", b"13"], [b"13", b"8"], [b""]], ids=str
+)
+def test_on_a_stream_the_version_is_13_once(versions: list[bytes]) -> None:
+    """RFC 6455 §4.2.1. An answer of 426 has no meaning without the Upgrade field that HTTP/2 does not have."""
+    assert status(read_on_stream(*[(b"sec-websocket-version", version) for version in versions])) == 400
+
+
+@pytest.mark.parametrize("length", [0, 5])
+def test_on_a_stream_that_has_an_end_or_content_there_is_no_websocket(length: int) -> None:
+    """RFC 8441 §5: the stream takes the place of the TCP connection, and stays open."""
+    assert status(read_on_stream(VERSION, content_length=length)) == 400
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (b"sec-websocket-protocol", b"a b"),
+        (b"sec-websocket-protocol", b",".join([b"p"] * 65)),
+        (b"sec-websocket-extensions", b"a;=b"),
+        (b"sec-websocket-extensions", b",".join([b"e"] * 33)),
+    ],
+    ids=["protocol", "protocols", "extension", "extensions"],
+)
+def test_on_a_stream_lists_are_read_as_strictly(name: bytes, value: bytes) -> None:
+    assert status(read_on_stream(VERSION, (name, value))) == 400
+
+
 # How much.
 
 

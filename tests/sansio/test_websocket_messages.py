@@ -14,6 +14,7 @@ from sansio.websocket_messages import (
     read_accept,
     read_close,
     read_denial,
+    read_denial_start,
     read_octets,
     unexpected,
 )
@@ -33,9 +34,7 @@ def close(*values: Any) -> Message:
 @pytest.mark.parametrize(
     ("subprotocol", "answers"), [(None, []), ("b", [(b"sec-websocket-protocol", b"b")])], ids=["none", "one"]
 )
-def test_accepting_makes_a_field_of_the_subprotocol(
-    subprotocol: str | None, answers: list[Field]
-) -> None:
+def test_accepting_makes_a_field_of_the_subprotocol(subprotocol: str | None, answers: list[Field]) -> None:
     fields, made = read_accept(accept(subprotocol=subprotocol, headers=[(b"X-A", b"1")]), ["a", "b"], ENCODER)
     assert fields.lines == [b"x-a: 1\r\n"]
     assert made == answers
@@ -186,3 +185,22 @@ def test_a_reason_that_is_too_long_is_cut_between_characters() -> None:
 )
 def test_an_unexpected_message_is_told_what_could_have_come(legal: list[str], expected: str) -> None:
     assert str(unexpected("c", legal, "so far")) == expected
+
+
+@pytest.mark.parametrize("version", ["1.1", "2"])
+def test_the_start_of_a_denial_is_that_of_a_response(version: str) -> None:
+    message = {"type": "websocket.http.response.start", "status": 401, "headers": [(b"a", b"b")]}
+    assert read_denial_start(message, version) == {"status": 401, "headers": [(b"a", b"b")]}
+    assert read_denial_start({"type": "websocket.http.response.start"}, version) == {
+        "status": None,
+        "headers": (),
+    }
+
+
+@pytest.mark.parametrize("status", [200, 204, 299])
+def test_a_denial_that_would_accept_on_http2_raises(status: int) -> None:
+    """RFC 8441 §4: any 2xx accepts there. RFC 6455 §4.2.2: on HTTP/1.1 only 101 does."""
+    message = {"type": "websocket.http.response.start", "status": status}
+    with pytest.raises(InvalidMessage, match=f"must not be 2xx, .* got {status}"):
+        read_denial_start(message, "2")
+    assert read_denial_start(message, "1.1")["status"] == status
