@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FINDS", "TARGET_NAMES", "Campaign", "load_targets", "replay", "write_seeds"]
 
-TARGET_NAMES: Final = ("http1", "gate", "scope", "websocket")
+TARGET_NAMES: Final = ("http1", "gate", "scope", "websocket", "http2", "field_blocks")
 
 FINDS: Final = Path(__file__).parent / "finds"
 _SHRINKING_SECONDS: Final = 10.0

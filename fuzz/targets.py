@@ -5,6 +5,8 @@
 are cut and whoever reads them, the same comes of them; and what the machine accepts, h11 accepts with the same result.
 ``scope``: the octets are a request's head. If it is accepted, its scope is sound.
 ``websocket``: the octets are a script for a `fuzz.websocket.Session`.
+``http2``: the octets are a script for a `fuzz.http2.Session`.
+``field_blocks``: the octets are field blocks. What hpack reads, the machine reads, and nothing else.
 """
 
 from __future__ import annotations
@@ -18,7 +20,11 @@ import h11
 
 from sansio import Connection, Exchange, Settings, TransportInfo
 
+from .field_blocks import check_field_blocks, field_block_seeds, mutate_field_blocks
 from .generate import Chooser, mutate, pipeline
+from .http2 import check_http2
+from .http2_script import mutate_http2
+from .http2_seeds import http2_seeds
 from .machine import Machine
 from .scopes import check_scope
 from .script import mutate_script, read_script
@@ -215,5 +221,11 @@ TARGETS: Final = {
         websocket_seeds,
         mutate_websocket,
         "WebSockets: frames, an application and time, in any order",
+    ),
+    "http2": Target(
+        check_http2, http2_seeds, mutate_http2, "HTTP/2: frames, many applications and time, in any order"
+    ),
+    "field_blocks": Target(
+        check_field_blocks, field_block_seeds, mutate_field_blocks, "HTTP/2's field blocks, against hpack"
     ),
 }

@@ -62,7 +62,7 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks",
-        description="Measure what tricorn and its peers cost. Linux only; needs wrk and taskset.",
+        description="Measure what tricorn and its peers cost. Linux only; needs wrk, h2load and taskset.",
         epilog="scenarios: " + ", ".join(scenario.name for scenario in SCENARIOS),
     )
     parser.add_argument("scenario", nargs="*", help="default: all; idle-cost means its whole family")

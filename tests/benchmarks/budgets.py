@@ -60,6 +60,11 @@ def _rows() -> Iterator[Budget]:
     yield _against("echo-16", "tricorn-uvloop", 0.8, "uvicorn-websockets-sansio")
     yield _against("echo-16", "tricorn-trio", 0.35, "hypercorn-trio")
     yield _against("echo-64k", "tricorn-uvloop", 1.0, "uvicorn-websockets-sansio")
+    yield _against("h2-hello", "tricorn-uvloop-h2c", 1.0, "granian-h2c")
+    yield _against("h2-hello", "tricorn-trio-h2c", 0.15, "hypercorn-asyncio-h2c")
+    for scenario in ("h2-down", "h2-up"):
+        yield _against(scenario, "tricorn-uvloop-h2c", 0.5, "hypercorn-asyncio-h2c")
+        yield _against(scenario, "tricorn-trio-h2c", 0.5, "hypercorn-asyncio-h2c")
     # "Flat" leaves room for what no server can help: 5,000 connections do not fit in a core's caches.
     for server in ("tricorn-uvloop", "tricorn-asyncio", "tricorn-trio"):
         for idle in (1000, 5000):

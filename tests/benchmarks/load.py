@@ -1,4 +1,4 @@
-"""The clients: wrk for many small requests, plain sockets for bodies and for connections that stay idle.
+"""The clients that speak HTTP/1: wrk for many small requests, plain sockets for bodies and for idle connections.
 
 They run on the core of the process that calls them, and add no more work to the server than the
 requests that they report.

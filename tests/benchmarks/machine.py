@@ -3,12 +3,13 @@
 import os
 import platform
 import re
+import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.servers import Server, installed_version
+from tests.benchmarks.servers import HTTP2, Server, installed_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,15 @@ def describe_machine() -> dict[str, str]:
     }
 
 
-def versions(servers: Iterable[Server]) -> dict[str, str]:
-    """The versions of wrk and of every distribution that `servers` are made of."""
+def versions(servers: Collection[Server]) -> dict[str, str]:
+    """The versions of the clients and of every distribution that `servers` are made of."""
     names = sorted(
         {name for server in servers for name in server.requires}
         | {"anyio", "h11", "h2", "websockets", "wsproto"}
     )
     found = {name: version for name in names if (version := installed_version(name)) is not None}
+    if any(server.protocols & HTTP2 for server in servers):
+        found["h2load"] = _h2load_version()
     return found | {"wrk": _wrk_version()}
 
 
@@ -62,6 +65,14 @@ def _wrk_version() -> str:
     done = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)
     version = re.search(r"wrk (?:debian/)?(\S+)", done.stdout + done.stderr)
     return version[1] if version else "unknown"
+
+
+def _h2load_version() -> str:
+    command = shutil.which("h2load")
+    if command is None:
+        return "absent"
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.strip().removeprefix("h2load ") or "unknown"
 
 
 def _members(text: str) -> set[int]:

@@ -93,10 +93,15 @@ class Report:
     def markdown(self, plot_name: str) -> str:
         """The same tables for a page that shows the plot of that name."""
         parts = [self._conditions(), f"![Cost by server; less is better]({plot_name})"]
-        parts += [
-            f"### {scenario.name}\n\n{_capital(scenario.title)}.\n\n{_table(self._rows(scenario))}"
-            for scenario in self._measured()
-        ]
+        section = ""
+        for scenario in self._measured():
+            if scenario.section != section:
+                section = scenario.section
+                parts += [f"### {section}"] if section else []
+            level = "####" if section else "###"
+            parts.append(
+                f"{level} {scenario.name}\n\n{_capital(scenario.title)}.\n\n{_table(self._rows(scenario))}"
+            )
         parts.append(f"### Budgets\n\n{_table(_budget_rows(verdicts(self.results)))}")
         parts += self._absences()
         parts.append(

@@ -1,17 +1,29 @@
 """What is asked of the servers. A new question is a function that returns a `Sample` and a row below."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from tests.benchmarks.apps import BODY_SIZE
 from tests.benchmarks.echo import Echo
+from tests.benchmarks.h2load import BROWSER_FIELDS, BROWSER_TARGETS, DOWN, UP, H2load
 from tests.benchmarks.load import Wrk, download, idle_connections, upload
 from tests.benchmarks.measure import Clock, resident_bytes
 from tests.benchmarks.results import Sample
-from tests.benchmarks.servers import DEFLATE, ECHO_REFERENCE, HTTP1, REFERENCE, WEBSOCKET, Running
+from tests.benchmarks.servers import (
+    DEFLATE,
+    ECHO_REFERENCE,
+    H2_TLS,
+    H2C,
+    HTTP1,
+    HTTP2_REFERENCE,
+    REFERENCE,
+    TLS_REFERENCE,
+    WEBSOCKET,
+    Running,
+)
 
 MEBIBYTES: Final = BODY_SIZE / 2**20
 PER_REQUEST: Final = "µs CPU/request"
@@ -28,6 +40,7 @@ class Scenario:
 
     The costs are also told as multiples of that of the server called `reference`.
     `run` is given a server that has just started and the number of seconds that it may take.
+    Those with one `section` are told together, under that heading.
     """
 
     name: str
@@ -38,6 +51,7 @@ class Scenario:
     protocol: str = HTTP1
     connections: int = 64
     reference: str = REFERENCE
+    section: str = ""
 
 
 def _requests(wrk: Wrk, server: Running, seconds: int) -> Sample:
@@ -51,15 +65,21 @@ def _requests_beside(idle: int, server: Running, seconds: int) -> Sample:
         return _requests(Wrk(), server, seconds)
 
 
-def _echoes(echo: Echo, server: Running, seconds: int) -> Sample:
-    with echo.ready(server.port, seconds) as work, Clock(server.pid) as clock:
-        echoes = work()
-    return Sample(clock.cpu / echoes * 1e6, echoes / clock.elapsed, clock.cpu / clock.elapsed)
+def _answers(client: Echo | H2load, server: Running, seconds: int) -> Sample:
+    with client.ready(server.port, seconds) as work, Clock(server.pid) as clock:
+        answers = work()
+    return Sample(clock.cpu / answers * 1e6, answers / clock.elapsed, clock.cpu / clock.elapsed)
 
 
 def _bodies(transfer: Callable[[int, float], int], server: Running, seconds: int) -> Sample:
     with Clock(server.pid) as clock:
         mebibytes = transfer(server.port, seconds) * MEBIBYTES
+    return Sample(clock.cpu / mebibytes * 1e3, mebibytes / clock.elapsed, clock.cpu / clock.elapsed)
+
+
+def _transfers(load: H2load, server: Running, seconds: int) -> Sample:
+    with load.ready(server.port, seconds) as work, Clock(server.pid) as clock:
+        mebibytes = work() * MEBIBYTES
     return Sample(clock.cpu / mebibytes * 1e3, mebibytes / clock.elapsed, clock.cpu / clock.elapsed)
 
 
@@ -76,6 +96,25 @@ def _memory_of_idle(count: int, server: Running, _seconds: int) -> Sample:
 def _on(connections: int) -> str:
     return "one connection" if connections == 1 else f"{connections} connections"
 
+
+def _over_http2(name: str, title: str, load: H2load) -> Scenario:
+    """A scenario for h2load, with or without TLS: small requests, or bodies where it has one stream only."""
+    small = load.streams > 1
+    return Scenario(
+        name,
+        f"{title}, {'TLS' if load.tls else 'no TLS'}, {_on(load.connections)}",
+        PER_REQUEST if small else PER_MEBIBYTE,
+        REQUEST_RATE if small else MEBIBYTE_RATE,
+        partial(_answers if small else _transfers, load),
+        protocol=H2_TLS if load.tls else H2C,
+        connections=load.connections,
+        reference=TLS_REFERENCE if load.tls else HTTP2_REFERENCE,
+        section="HTTP/2",
+    )
+
+
+HELLO: Final = H2load(connections=8, streams=16)
+BROWSER: Final = replace(HELLO, targets=BROWSER_TARGETS, fields=BROWSER_FIELDS)
 
 SCENARIOS: Final = (
     Scenario("hello", "13 bytes, wrk, 64 connections", PER_REQUEST, REQUEST_RATE, partial(_requests, Wrk())),
@@ -132,7 +171,7 @@ SCENARIOS: Final = (
             f"WebSocket, binary messages of {size} echoed, {_on(echo.connections)}",
             PER_ECHO,
             ECHO_RATE,
-            partial(_echoes, echo),
+            partial(_answers, echo),
             protocol=DEFLATE if echo.deflate else WEBSOCKET,
             connections=echo.connections,
             reference=ECHO_REFERENCE,
@@ -145,6 +184,15 @@ SCENARIOS: Final = (
             ("echo-1k-deflate", "1 KiB, compressed both ways,", Echo(1024, deflate=True)),
         )
     ),
+    _over_http2("h2-hello", "13 bytes, h2load, 16 streams each", HELLO),
+    _over_http2("h2-browser", "h2-hello with a browser's 11 fields and 1,000 targets", BROWSER),
+    _over_http2("h2-hello-tls", "13 bytes, h2load, 16 streams each", replace(HELLO, tls=True)),
+    _over_http2("h2-down", "10 MiB down in 64 KiB messages, one stream at a time", DOWN),
+    _over_http2("h2-up", "10 MiB up, one stream at a time", UP),
+    _over_http2(
+        "h2-down-tls", "10 MiB down in 64 KiB messages, one stream at a time", replace(DOWN, tls=True)
+    ),
+    _over_http2("h2-up-tls", "10 MiB up, one stream at a time", replace(UP, tls=True)),
 )
 
 

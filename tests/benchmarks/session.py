@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from tests.benchmarks.certificates import certificate
 from tests.benchmarks.load import LoadError
 from tests.benchmarks.machine import Cores
 from tests.benchmarks.results import Cell, Results, Sample
@@ -33,23 +34,24 @@ def measure_all(
             tell(f"{server.name} is left out: {results.left_out[server.name]}")
         else:
             present.append(server)
-    for turn in range(1, repeats + 1):
-        for scenario in scenarios:
-            for server in present:
-                cell = Cell(scenario.name, server.name)
-                # A server that failed once is not asked again: its failures may be slow.
-                if scenario.protocol not in server.protocols or cell in results.failures:
-                    continue
-                label = f"{turn}/{repeats} {scenario.name:16} {server.name:25}"
-                try:
-                    with running(server, cores.server) as target:
-                        sample = scenario.run(target, seconds)
-                except (StartError, LoadError, OSError) as error:
-                    results.failures[cell] = f"{type(error).__name__}: {error}"
-                    tell(f"{label} {results.failures[cell]}")
-                else:
-                    results.add(cell, sample)
-                    tell(f"{label} {_in_short(sample, scenario)}")
+    with certificate() as shown:
+        for turn in range(1, repeats + 1):
+            for scenario in scenarios:
+                for server in present:
+                    cell = Cell(scenario.name, server.name)
+                    # A server that failed once is not asked again: its failures may be slow.
+                    if scenario.protocol not in server.protocols or cell in results.failures:
+                        continue
+                    label = f"{turn}/{repeats} {scenario.name:16} {server.name:25}"
+                    try:
+                        with running(server, cores.server, shown) as target:
+                            sample = scenario.run(target, seconds)
+                    except (StartError, LoadError, OSError) as error:
+                        results.failures[cell] = f"{type(error).__name__}: {error}"
+                        tell(f"{label} {results.failures[cell]}")
+                    else:
+                        results.add(cell, sample)
+                        tell(f"{label} {_in_short(sample, scenario)}")
     return results
 
 
