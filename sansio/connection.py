@@ -82,11 +82,10 @@ class Connection(Outbox):
         self._beginning = None
         return data
 
-    def _begin_http1(self, now: float) -> None:
+    def _begin_http1(self, data: bytes, now: float) -> None:
         """No more comes for now: what has come is no preface."""
-        data, self._beginning = self._beginning, None
-        if data:
-            self._protocol.receive_data(data, now)
+        self._beginning = None
+        self._protocol.receive_data(data, now)
 
     def data_to_send(self) -> bytes:
         """Take all bytes to write, in order. Bytes not taken count against `Exchange.can_send`.
@@ -108,7 +107,7 @@ class Connection(Outbox):
         if not self._input_ended:
             self._input_ended = True
             if self._beginning:
-                self._begin_http1(now)
+                self._begin_http1(self._beginning, now)
             if not self.closed:
                 self._protocol.receive_eof(now)
 
@@ -120,7 +119,7 @@ class Connection(Outbox):
         """Time has passed. Safe to call early or twice: it then does nothing."""
         if now >= self.deadline:
             if self._beginning:
-                self._begin_http1(now)
+                self._begin_http1(self._beginning, now)
             self._protocol.handle_timeout(now)
 
     def shut_down(self, now: float) -> None:
@@ -130,5 +129,5 @@ class Connection(Outbox):
         """
         if not self.closed:
             if self._beginning:
-                self._begin_http1(now)
+                self._begin_http1(self._beginning, now)
             self._protocol.shut_down(now)

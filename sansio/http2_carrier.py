@@ -76,7 +76,8 @@ class Http2Carrier(Http2Connection):
             if not self.sender.produce(self.latest, dated=False):
                 self.give_up(self.latest)
                 return
-            self.idle_undated = streams and not self.streams
+            if streams and not self.streams:
+                self.idle_undated = True
             if self.sender.undated:
                 # Taking bytes brings no time with it: what is due already will.
                 self.outbox.set_deadline(Deadline.WINDOW, self.latest)
@@ -190,10 +191,10 @@ class Http2Carrier(Http2Connection):
         if deadline is Deadline.BODY:
             self._handle_body(now)
         elif deadline is Deadline.WINDOW:
-            for waiting in self.sender.find_overdue(now):
-                self.reset_badly(
-                    self.streams[waiting.id], ErrorCodes.CANCEL, "no room for what is to be sent", now
-                )
+            for overdue in self.sender.find_overdue(now):
+                stream = self.streams.get(overdue.id)
+                if stream is not None:  # One may be one too many, and end all.
+                    self.reset_badly(stream, ErrorCodes.CANCEL, "no room for what is to be sent", now)
             self.produce(now)
         elif deadline is Deadline.SESSION:
             for session in list(self.sessions.values()):

@@ -253,6 +253,8 @@ class Http2Connection:
 
     def announce_last(self, now: float) -> None:
         """Say which stream was the last. The connection ends with the last that is open."""
+        if self.phase is not OPEN:
+            return
         self._draining = True
         self.outbox.stop_deadline(Deadline.GOAWAY)
         if self.announced_last == MAX_STREAM_ID:
@@ -342,7 +344,8 @@ class Http2Connection:
             if deadline is Deadline.DRAIN:
                 self.connection_lost(now)
             elif deadline is Deadline.CLOSE:
-                self._end_lingering(now)
+                if self.phase is LINGERING:
+                    self._end_lingering(now)
             elif self.phase is OPEN:
                 self.handle_deadline(deadline, now)
 

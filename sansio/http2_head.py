@@ -138,8 +138,8 @@ def _interpret(
 def _judge_hosts(hosts: list[bytes], authority: bytes | None) -> PeerError | None:
     """RFC 9113 §8.3.1: http and https demand an authority, and ":authority" stands for Host."""
     if authority is not None:
-        if any(host.lower() != authority.lower() for host in hosts):
-            return _malformed("Host field other than the authority")
+        if len(hosts) > 1 or any(host.lower() != authority.lower() for host in hosts):
+            return _malformed("Host field other than the authority, or more than one")
     elif len(hosts) != 1:
         return _malformed("not exactly one authority")
     elif not is_host(hosts[0]):
@@ -206,11 +206,14 @@ def _judge_pseudo(pseudo: dict[bytes, bytes], *, extended: bool) -> PeerError | 
 
 
 def is_trailer_section(fields: list[Field]) -> bool:
-    """Tell whether fields may stand behind the content: no pseudo-header field, nothing of the connection's.
+    """Tell whether fields may stand behind the content: no pseudo-header field, nothing that is the connection's.
 
     Source: RFC 9113 §8.1, §8.2.2.
     """
-    return not any(name in _PSEUDO or name in _CONNECTION_FIELDS for name, _ in fields)
+    return not any(
+        name in _PSEUDO or name in _CONNECTION_FIELDS or (name == b"te" and value.lower() != b"trailers")
+        for name, value in fields
+    )
 
 
 def parse_urgency(value: bytes) -> int:

@@ -260,7 +260,8 @@ class WebSocketExchange(HttpExchange):
             self._legal = _NOTHING
             self._framing.outbox.mark_ready(self)
             return
-        self.session = _ENDED
+        if self.session is not _DENIED or not self.ended:
+            self.session = _ENDED
         if not self.ended:
             HttpExchange.disconnect(self, now)
 
