@@ -86,11 +86,9 @@ class Http2Carrier(Http2Connection):
 
     def await_content(self, stream: Stream, now: float) -> None:
         """The application waits for content: the peer's time begins."""
-        if stream not in self.waiting:
-            at = now + self.settings.timeout_request_body
-            self.waiting[stream] = at
-            if at < self.outbox.get_deadline(Deadline.BODY):
-                self.outbox.set_deadline(Deadline.BODY, at)
+        self.waiting[stream] = at = now + self.settings.timeout_request_body
+        if at < self.outbox.get_deadline(Deadline.BODY):
+            self.outbox.set_deadline(Deadline.BODY, at)
 
     def note_deadline(self, at: float) -> None:
         """A WebSocket has a deadline of its own."""
@@ -212,4 +210,5 @@ class Http2Carrier(Http2Connection):
                 self.outbox.set_deadline(Deadline.BODY, at)
                 return
             del waiting[stream]
-            stream.refuse(PeerError(408, "request content took too long"), now)
+            if stream.exchange is not None and not stream.exchange.ended:
+                stream.refuse(PeerError(408, "request content took too long"), now)

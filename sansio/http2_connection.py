@@ -181,12 +181,11 @@ class Http2Connection:
 
     def write_control(self, data: bytes, now: float) -> None:
         """Write what the peer makes us write. Who does not read it loses the connection."""
-        if self.phase is OPEN:
-            self.outbox.write(data)
-            self._control_size += len(data)
-            if self._control_size > _MAX_CONTROL_SIZE:
-                self._fault(PeerError(None, "answers that are not read"))
-                self.connection_lost(now)
+        self.outbox.write(data)
+        self._control_size += len(data)
+        if self._control_size > _MAX_CONTROL_SIZE:
+            self._fault(PeerError(None, "answers that are not read"))
+            self.connection_lost(now)
 
     def room_made(self) -> None:
         """The bytes to write were taken."""
@@ -283,7 +282,6 @@ class Http2Connection:
 
     def disconnect(self, now: float) -> None:
         """All streams have ended."""
-        raise NotImplementedError
 
     def linger(self, now: float) -> None:
         """End our side, and wait for the peer to end its own."""

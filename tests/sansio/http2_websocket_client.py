@@ -12,7 +12,7 @@ from typing import Any, Final
 from wsproto import ConnectionType
 from wsproto.connection import Connection as Peer
 from wsproto.events import BytesMessage, CloseConnection, Event, TextMessage
-from wsproto.extensions import PerMessageDeflate
+from wsproto.extensions import Extension, PerMessageDeflate
 
 from sansio import ExchangeStatistics, Message
 from tests.client import Fields
@@ -20,7 +20,18 @@ from tests.peers import StreamView, data, request
 from tests.sansio.http2_client import Call, Http2Pair
 from tests.sansio.websocket_client import CLOSE, Frame
 
-__all__ = ["ACCEPT", "DENIAL_BODY", "DENIAL_START", "VERSION", "Socket", "ask", "connect", "open_socket", "pieces_of"]
+__all__ = [
+    "ACCEPT",
+    "DENIAL_BODY",
+    "DENIAL_START",
+    "PROTOCOL",
+    "VERSION",
+    "Socket",
+    "ask",
+    "connect",
+    "open_socket",
+    "pieces_of",
+]
 
 ACCEPT: Final = "websocket.accept"
 DENIAL_START: Final = "websocket.http.response.start"
@@ -112,7 +123,7 @@ class Socket:
     @property
     def events(self) -> list[Event]:
         """What wsproto makes of the server's octets."""
-        extensions = []
+        extensions: list[Extension] = []
         agreed = self.view.value(b"sec-websocket-extensions")
         if agreed is not None:
             extension = PerMessageDeflate()

@@ -306,6 +306,39 @@ def test_idle_time_begins_when_the_response_is_on_its_way() -> None:
     assert pair.ended
 
 
+def test_time_for_the_transport_is_not_time_for_the_window() -> None:
+    """Who does not take what we write is the embedder's to watch."""
+    pair = Http2Pair(Settings(http2_window_timeout=5.0), hello=((4, 200_000),))
+    pair.send(window_update(0, 1_000_000))
+    call = pair.open()
+    pair.stall()
+    call.send(start())
+    call.send(body(bytes(300_000), more=True))
+    pair.run_until(pair.now + 50.0)
+    pair.resume()
+    assert (len(call.view.content), call.view.reset) == (200_000, None)
+    pair.run_until(pair.now + 4.9)
+    assert call.view.reset is None
+    pair.run_until(pair.now + 0.2)
+    assert call.view.reset is not None
+
+
+@pytest.mark.parametrize("seconds", [10.0, 60.0, 80.0, 200.0])
+def test_idle_time_begins_when_a_slow_transport_has_taken_the_response(seconds: float) -> None:
+    pair = Http2Pair(Settings(timeout_keep_alive=75.0), hello=((4, 1_000_000),))
+    pair.send(window_update(0, 1_000_000))
+    call = pair.open()
+    pair.stall()
+    call.respond(bytes(500_000))
+    pair.run_until(pair.now + seconds)
+    pair.resume()
+    assert call.view.ended
+    pair.run_until(pair.now + 74.0)
+    assert not pair.ended
+    pair.run_until(pair.now + 75.0)
+    assert pair.ended
+
+
 def test_a_window_of_which_nobody_waits_has_no_deadline() -> None:
     pair = Http2Pair(Settings(http2_window_timeout=5.0), hello=((4, 10),))
     call = pair.open()

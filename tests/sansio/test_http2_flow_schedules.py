@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from sansio import Settings
 from tests.messages import body, start
 from tests.peers import DATA, priority_update, settings, window_update
 from tests.sansio.http2_client import Http2Pair
@@ -75,3 +76,19 @@ def test_the_same_content_comes_out_for_any_schedule_of_windows(
         assert call.view.ended
         assert all(frame.payload or frame.ended for frame in call.view.frames if frame.kind == DATA)
         call.finish()
+
+
+def test_a_client_that_gives_back_each_frame_alone_is_not_taken_for_a_miser() -> None:
+    """A window that is no multiple of a frame makes one small frame in each round, for ever."""
+    pair = Http2Pair(Settings(http2_control_burst=100, http2_control_rate=10), hello=((4, 65_636),))
+    pair.send(window_update(0, 101))
+    call = pair.open()
+    call.respond(bytes(10_000_000))
+    seen = 0
+    while not call.view.ended and not pair.ended:
+        sizes = [len(frame.payload) for frame in call.view.frames[seen:] if frame.kind == DATA]
+        seen = len(call.view.frames)
+        for size in sizes:
+            pair.grant(1, size)
+    assert pair.error is None
+    assert call.view.ended

@@ -101,6 +101,7 @@ MALFORMED: Final[dict[str, tuple[Field, ...]]] = {
     "another Host": (*HEAD, (b"host", b"b.example")),
     "another port in Host": (*HEAD, (b"host", b"a.example:443")),
     "an empty Host beside an authority": (*HEAD, (b"host", b"")),
+    "two Host fields beside an authority": (*HEAD, HOST, HOST),
     "a second Host that differs": (*HEAD, HOST, (b"host", b"b.example")),
     # §8.2.2: "Any message containing connection-specific header fields MUST be treated as malformed".
     "Connection": (*HEAD, (b"connection", b"keep-alive")),
@@ -212,10 +213,10 @@ def test_the_thousandth_authority_is_judged_like_the_first() -> None:
             assert refuse(*fields) is None
 
 
-@pytest.mark.parametrize("hosts", [[b"a.example"], [b"A.EXAMPLE"], [b"a.example", b"a.example"]], ids=str)
-def test_a_host_that_says_the_same_gives_way_to_the_authority(hosts: list[bytes]) -> None:
+@pytest.mark.parametrize("host", [b"a.example", b"A.EXAMPLE"])
+def test_a_host_that_says_the_same_gives_way_to_the_authority(host: bytes) -> None:
     """RFC 9113 §8.3.1: a difference in case is none (RFC 3986 §3.2.2)."""
-    head = accept(*HEAD, (b"a", b"b"), *[(b"host", host) for host in hosts], (b"c", b"d"))
+    head = accept(*HEAD, (b"a", b"b"), (b"host", host), (b"c", b"d"))
     assert head.fields == [(b"host", b"a.example"), (b"a", b"b"), (b"c", b"d")]
 
 
@@ -381,6 +382,8 @@ def test_whatever_comes_is_a_head_or_a_fault_of_the_peer_s(
         ([(b"connection", b"close")], False),
         ([(b"x", b"y"), (b"transfer-encoding", b"chunked")], False),
         ([(b"upgrade", b"h2c")], False),
+        ([(b"te", b"trailers")], True),
+        ([(b"te", b"gzip")], False),
     ],
 )
 def test_trailers_have_no_pseudo_header_field_and_nothing_of_the_connection(

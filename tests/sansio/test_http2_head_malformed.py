@@ -33,6 +33,7 @@ MALFORMED: Final = {
     "no method": (SCHEME, AUTHORITY, PATH),
     "no scheme": (METHOD, AUTHORITY, PATH),
     "no path": (METHOD, SCHEME, AUTHORITY),
+    "neither an authority nor a host": (METHOD, SCHEME, PATH),
     "no pseudo-header field": ((b"host", b"server.example"),),
     "no field": (),
     "two methods": (METHOD, *HEAD),

@@ -93,13 +93,14 @@ def test_what_belongs_to_no_content_may_follow_a_stream_s_end(name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["DATA", "the end", "trailers", "trailers in pieces"])
-def test_content_behind_the_end_of_both_sides_ends_the_connection(name: str) -> None:
+@pytest.mark.parametrize("others", [0, 1], ids=["newest", "older"])
+def test_content_behind_the_end_of_both_sides_ends_the_connection(name: str, others: int) -> None:
     """RFC 9113 §5.1: frames after END_STREAM are "a connection error (Section 5.4.1) of type STREAM_CLOSED"."""
     pair = Http2Pair()
     pair.open().respond(b"done")
-    other = pair.open()
+    calls = [pair.open() for _ in range(others)]
     pair.send(ON_THEIR_WAY[name])
-    assert other.is_disconnected()
+    assert all(call.is_disconnected() for call in calls)
     pair.expect_connection_error(Code.STREAM_CLOSED)
 
 
@@ -189,6 +190,23 @@ def test_an_application_that_runs_on_after_a_reset_counts_as_a_stream() -> None:
     assert pair.view(5).reset == Code.REFUSED_STREAM
     first.finish()
     pair.open().respond()
+
+
+def test_applications_that_run_on_after_their_responses_leave_room_but_not_without_end() -> None:
+    """What an application does in the background is no stream, but it is work."""
+    pair = Http2Pair(Settings(http2_max_concurrent_streams=2))
+    calls = []
+    for _ in range(4):
+        call = pair.open()
+        call.send(start())
+        call.send(body(b"x"))
+        assert call.view.ended
+        calls.append(call)
+    pair.send(request(9))
+    assert pair.view(9).reset == Code.REFUSED_STREAM
+    calls[0].finish()
+    pair.open().respond(b"x")
+    pair.expect_service()
 
 
 def test_a_response_makes_room_for_the_next_request() -> None:

@@ -9,21 +9,9 @@ import pytest
 
 from sansio import ClientDisconnected, Settings
 from sansio.settings import DefaultFields
-from tests.peers import (
-    INITIAL_WINDOW_SIZE,
-    RST_STREAM,
-    Code,
-    data,
-    window_update,
-)
+from tests.peers import INITIAL_WINDOW_SIZE, RST_STREAM, Code, data, window_update
 from tests.sansio.http2_client import Http2Pair
-from tests.sansio.http2_websocket_client import (
-    ACCEPT,
-    DENIAL_BODY,
-    DENIAL_START,
-    ask,
-    open_socket,
-)
+from tests.sansio.http2_websocket_client import ACCEPT, DENIAL_BODY, DENIAL_START, ask, open_socket
 from tests.sansio.websocket_client import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_frame, frame
 from tests.sansio.websocket_deflated import compress
 
@@ -161,6 +149,33 @@ def test_a_session_that_was_over_before_it_was_accepted_is_only_closed() -> None
     assert socket.disconnect() == (3000, "bye")
     assert socket.close == (3000, "bye")
     socket.expect_end(by=Code.NO_ERROR)
+
+
+def test_a_denial_that_has_begun_is_an_answer() -> None:
+    pair = Http2Pair(Settings(ws_handshake_timeout=7.0))
+    socket = ask(pair)
+    socket.tell(DENIAL_START, status=401)
+    socket.tell(DENIAL_BODY, body=b"a", more_body=True)
+    pair.run_until(pair.now + 8)
+    socket.tell(DENIAL_BODY, body=b"b")
+    assert (socket.view.status, socket.view.content) == (401, b"ab")
+
+
+def test_early_octets_may_come_one_by_one() -> None:
+    socket = ask(Http2Pair())
+    octets = frame(BINARY, bytes(range(250)) * 10)
+    socket.send(*(octets[place : place + 1] for place in range(len(octets))))
+    socket.tell(ACCEPT)
+    assert socket.take() == bytes(range(250)) * 10
+
+
+def test_early_messages_beyond_the_limit_wait_like_others() -> None:
+    pair = Http2Pair(Settings(limit_read_buffer=1000))
+    socket = ask(pair)
+    socket.send(*[frame(BINARY, b"%d" % number * 500) for number in range(8)])
+    socket.tell(ACCEPT)
+    assert socket.statistics.messages_in == 2
+    assert socket.take_all() == [b"%d" % number * 500 for number in range(8)]
 
 
 # Messages.
@@ -360,6 +375,44 @@ def test_a_shutdown_closes_every_session_with_1012_also_those_accepted_later() -
         socket.expect_end(by=Code.NO_ERROR)
     assert pair.ended
     assert pair.error is None
+
+
+def test_a_client_that_ends_its_side_while_the_server_s_close_waits_gets_no_rst_stream() -> None:
+    """RFC 9113 §5.1: half-closed (remote), and closed with our END_STREAM."""
+    pair = Http2Pair(hello=NOTHING)
+    socket = open_socket(pair)
+    socket.send(close_frame(1000))
+    socket.end()
+    pair.grant(socket.call.stream, 4)
+    assert socket.disconnect() == (1000, "")
+    assert socket.close == (1000, "")
+    socket.expect_end(by=None)
+
+
+def test_what_came_before_a_reset_is_still_the_application_s() -> None:
+    pair = Http2Pair(Settings(limit_read_buffer=500))
+    socket = open_socket(pair)
+    socket.send(*[frame(BINARY, b"%d" % number * 300) for number in range(5)])
+    pair.reset(socket.call)
+    assert socket.exchange.disconnected
+    with pytest.raises(ClientDisconnected):
+        socket.say("a")
+    assert [socket.take() for _ in range(5)] == [b"%d" % number * 300 for number in range(5)]
+    assert socket.disconnect() == (1006, "")
+    assert pair.observer.credit >= pair.observer.limit - WINDOW // 2
+
+
+def test_a_connection_may_end_in_the_middle_of_a_message() -> None:
+    """Windows in crumbs have exhausted their budget, and it shows when the next frame is made (RFC 9113 §10.5)."""
+    pair = Http2Pair(Settings(http2_control_burst=2, http2_control_rate=1), hello=((INITIAL_WINDOW_SIZE, 2),))
+    for _ in range(2):
+        pair.open().respond(b"more than two octets")
+    socket = open_socket(pair)
+    socket.say(b"x" * 5000)
+    assert pair.error == Code.ENHANCE_YOUR_CALM
+    assert socket.view.content == b""
+    assert socket.disconnect() == (1006, "")
+    assert socket.exchange.can_send
 
 
 # Statistics.

@@ -5,14 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sansio import ClientDisconnected, Settings, UnexpectedMessage
-from tests.peers import (
-    Code,
-)
+from tests.peers import Code
 from tests.sansio.http2_client import Http2Pair
-from tests.sansio.http2_websocket_client import (
-    ask,
-    open_socket,
-)
+from tests.sansio.http2_websocket_client import ask, open_socket
 from tests.sansio.websocket_client import BINARY, CLOSE, PING, TEXT, close_frame, frame
 
 # The end.
@@ -118,6 +113,32 @@ def test_a_lost_connection_is_the_end_of_every_session() -> None:
     assert [socket.disconnect() for socket in sockets] == [(1006, ""), (1006, ""), (3000, "")]
     for socket in sockets:
         socket.finish()
+
+
+@pytest.mark.parametrize("place", [1, 10, 200])
+def test_a_close_finds_its_place_in_what_was_not_read(place: int) -> None:
+    """What waits for the application is read in order, for the client's close frame alone."""
+    pair = Http2Pair(Settings(limit_read_buffer=500))
+    socket = open_socket(pair)
+    octets = frame(BINARY, bytes(300))
+    socket.send(octets, octets[:place], octets[place:-1])
+    socket.shut(3000)
+    socket.send(octets[-1:])
+    assert not socket.view.ended
+    socket.send(close_frame(3000))
+    socket.expect_end(by=Code.NO_ERROR)
+    assert socket.disconnect() == (3000, "")
+
+
+def test_a_client_s_close_that_was_not_read_is_found_by_the_server_s() -> None:
+    pair = Http2Pair(Settings(limit_read_buffer=500))
+    socket = open_socket(pair)
+    closing = close_frame(4000)
+    socket.send(*[frame(BINARY, bytes(300))] * 3, closing[:3], closing[3:])
+    assert not socket.view.ended
+    socket.shut(3000)
+    assert socket.opcodes == [CLOSE]
+    socket.expect_end(by=Code.NO_ERROR)
 
 
 # The server's end.

@@ -7,19 +7,9 @@ import math
 import pytest
 
 from sansio import ClientDisconnected, Settings
-from tests.peers import (
-    DATA,
-    INITIAL_WINDOW_SIZE,
-    Code,
-    settings,
-    window_update,
-)
+from tests.peers import DATA, INITIAL_WINDOW_SIZE, Code, settings, window_update
 from tests.sansio.http2_client import Http2Pair
-from tests.sansio.http2_websocket_client import (
-    ask,
-    connect,
-    open_socket,
-)
+from tests.sansio.http2_websocket_client import ask, connect, open_socket
 from tests.sansio.websocket_client import BINARY, PING, PONG, TEXT, close_frame, frame
 
 WINDOW = 131_072

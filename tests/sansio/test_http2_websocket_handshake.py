@@ -5,10 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sansio import InvalidMessage, Settings, TransportInfo, UnexpectedMessage
-from tests.peers import (
-    ENABLE_CONNECT_PROTOCOL,
-    Code,
-)
+from tests.peers import ENABLE_CONNECT_PROTOCOL, Code
 from tests.sansio.http2_client import Http2Pair
 from tests.sansio.http2_websocket_client import (
     ACCEPT,
@@ -19,7 +16,6 @@ from tests.sansio.http2_websocket_client import (
     connect,
     open_socket,
 )
-from tests.sansio.websocket_client import BINARY, frame
 
 
 @pytest.mark.parametrize("ws", [True, False])
@@ -109,16 +105,6 @@ def test_an_application_that_does_not_answer_is_a_500(error: ValueError | None) 
     pair.expect_service()
 
 
-def test_a_denial_that_has_begun_is_an_answer() -> None:
-    pair = Http2Pair(Settings(ws_handshake_timeout=7.0))
-    socket = ask(pair)
-    socket.tell(DENIAL_START, status=401)
-    socket.tell(DENIAL_BODY, body=b"a", more_body=True)
-    pair.run_until(pair.now + 8)
-    socket.tell(DENIAL_BODY, body=b"b")
-    assert (socket.view.status, socket.view.content) == (401, b"ab")
-
-
 @pytest.mark.parametrize(
     "fields",
     [
@@ -170,12 +156,3 @@ def test_another_protocol_is_not_served() -> None:
     pair.send(connect(stream, protocol=b"webtransport"))
     assert pair.view(stream).status == 501
     assert pair.calls == []
-
-
-def test_early_messages_beyond_the_limit_wait_like_others() -> None:
-    pair = Http2Pair(Settings(limit_read_buffer=1000))
-    socket = ask(pair)
-    socket.send(*[frame(BINARY, b"%d" % number * 500) for number in range(8)])
-    socket.tell(ACCEPT)
-    assert socket.statistics.messages_in == 2
-    assert socket.take_all() == [b"%d" % number * 500 for number in range(8)]
