@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.target is None:
         for name, target in load_targets().items():
-            print(f"{name:<12}{target.about}")
+            print(f"{name:<14}{target.about}")
         return 0
     if options.target not in TARGET_NAMES:
         parser.error(f"no target {options.target!r}; there are: {', '.join(TARGET_NAMES)}")

@@ -352,7 +352,7 @@ def what_was_accepted_arrives(s: Session) -> None:
         return
     for call in other.calls:
         seen = other.view(call)
-        if seen is None or seen.reset is not None or view.peer_reset or call.kind != "http":
+        if seen is None or seen.reset is not None or seen.peer_reset or call.kind != "http":
             continue
         if call.model.complete:
             assert seen.ended, f"a complete response on stream {seen.id} does not arrive"

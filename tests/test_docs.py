@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -215,10 +215,10 @@ def test_the_tutorials_app_for_trio_merges_what_its_tasks_produce() -> None:
 
 
 @contextmanager
-def blocking_server() -> Iterator[str]:
-    """Start the example of the guide to embedding, and return its address."""
+def example_server(name: str = "blocking_server") -> Iterator[str]:
+    """Start an example of the guide to embedding, and return its address."""
     with subprocess.Popen(
-        [sys.executable, str(EXAMPLES / "blocking_server.py"), "0"],
+        [sys.executable, str(EXAMPLES / f"{name}.py"), "0"],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -231,7 +231,7 @@ def blocking_server() -> Iterator[str]:
 
 
 def test_the_server_of_the_guide_to_embedding_serves() -> None:
-    with blocking_server() as url, httpx.Client(base_url=url, trust_env=False, timeout=TIMEOUT) as client:
+    with example_server() as url, httpx.Client(base_url=url, trust_env=False, timeout=TIMEOUT) as client:
         response = client.get("/you")
         assert (response.status_code, response.text) == (200, "Hello, /you\n")
         assert response.headers["server"] == "blocking"
@@ -246,11 +246,59 @@ def test_the_server_of_the_guide_to_embedding_serves() -> None:
 
 def test_the_server_of_the_guide_to_embedding_takes_pipelined_requests() -> None:
     """More of them than its write buffer holds, so that the deadline is due when the bytes are taken."""
-    with blocking_server() as url:
+    with example_server() as url:
         host, _, port = url.removeprefix("http://").partition(":")
         request = b"GET /%b HTTP/1.1\r\nHost: test\r\n\r\n" % (b"x" * 4_000)
         received = anyio.run(talk, host, int(port), request * 60, b"Hello, /x", 60)
     assert received.count(b"HTTP/1.1 200 OK\r\n") == 60
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["http1", "http2"])
+def test_the_multiplexing_server_of_the_guide_to_embedding_serves(http2: bool) -> None:
+    async def main() -> None:
+        content = bytes(range(256)) * 4_000
+        with anyio.fail_after(TIMEOUT), example_server("multiplexing_server") as url:
+            async with httpx.AsyncClient(
+                base_url=url, trust_env=False, timeout=TIMEOUT, http1=not http2, http2=http2
+            ) as client:
+                version = "2" if http2 else "1.1"
+                assert (await client.get("/you")).text == f"Hello, /you over HTTP/{version}\n"
+                assert (await client.head("/")).content == b""
+
+                async def echo() -> None:
+                    response = await client.post("/", content=content, headers={"expect": "100-continue"})
+                    assert response.content == content
+
+                async with anyio.create_task_group() as group:
+                    for _ in range(5):
+                        group.start_soon(echo)
+
+    anyio.run(main)
+
+
+def test_an_upload_that_pauses_holds_up_nobody_on_the_multiplexing_server() -> None:
+    async def main() -> None:
+        begun, resume = anyio.Event(), anyio.Event()
+
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"first, "
+            begun.set()
+            await resume.wait()
+            yield b"second"
+
+        with anyio.fail_after(TIMEOUT), example_server("multiplexing_server") as url:
+            async with httpx.AsyncClient(base_url=url, trust_env=False, http1=False, http2=True) as client:
+
+                async def upload() -> None:
+                    assert (await client.post("/", content=parts())).text == "first, second"
+
+                async with anyio.create_task_group() as group:
+                    group.start_soon(upload)
+                    await begun.wait()
+                    assert (await client.get("/you")).status_code == 200
+                    resume.set()
+
+    anyio.run(main)
 
 
 async def talk(host: str, port: int, data: bytes, wanted: bytes, times: int) -> bytes:

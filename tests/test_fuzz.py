@@ -8,14 +8,31 @@ import pytest
 
 from fuzz.__main__ import main
 from fuzz.campaign import TARGET_NAMES, Campaign, load_targets, replay, write_seeds
+from fuzz.field_blocks import check_field_blocks
 from fuzz.generate import mutate
+from fuzz.http2 import Session as Http2Session
+from fuzz.http2_peer import PeerReader
+from fuzz.http2_script import HELLOS
+from fuzz.http2_script import SETTINGS as HTTP2_SETTINGS
 from fuzz.machine import Machine, Violation
 from fuzz.scopes import check_scope
 from fuzz.targets import Target
 from fuzz.websocket import HEAD, OFFERS, STARTS, Session
 from fuzz.websocket import SETTINGS as WEBSOCKET_SETTINGS
 from fuzz.wire import Deflate, ResponseReader, client_frame, read_deflate, read_frames, read_requests
-from fuzz.world import SETTINGS, AppSend, Eof, Operation, Receive, Take, World
+from fuzz.world import SETTINGS, AppReceive, AppSend, Eof, Operation, Receive, Take, World
+from tests.peers import (
+    PREFACE,
+    continuation,
+    data,
+    goaway,
+    headers,
+    ping,
+    priority,
+    request,
+    rst,
+    window_update,
+)
 
 EXAMPLE: Final = Path(__file__).parents[1] / "docs/examples/fuzz_app.py"
 SESSION_HEAD: Final = HEAD % OFFERS[0]
@@ -214,6 +231,89 @@ def test_a_session_notices_frames_that_nobody_sent(wrong: bytes, law: str) -> No
         session.check_whole()
 
 
+HTTP2_STORY: Final[list[Operation]] = [
+    Receive(HELLOS[0]),
+    Receive(request(1, b"POST", b"/1", end_stream=False) + data(1, b"hi", end_stream=True)),
+    AppReceive(),
+    AppSend("start"),
+    AppSend("body 5 more"),
+    Take(),
+]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "law"),
+    [
+        (data(1, b"more"), "other content"),
+        (
+            data(1, b"", end_stream=True),
+            "a response that is cut off looks complete|incomplete response looks complete",
+        ),
+        (headers(1, [(b"x", b"y")]), "trailers that nobody wants|looks complete"),
+        (headers(1, [(b":status", b"103")], end_stream=False), "in the wrong place"),
+        (rst(1, 1) + data(1, b"more"), "that was reset"),
+        (rst(3), "that nobody has opened"),
+        (data(1, b"x" * 66_000), "a frame of 66000"),
+        (goaway(0, 0), "disowns stream 1"),
+        (goaway(1, 1) + ping(), "behind a connection error"),
+        (ping(ack=True), "IndexError"),
+        (priority(1), "a server must not send"),
+        (window_update(1, 3), "credit for what was never sent"),
+    ],
+    ids=[
+        "content",
+        "end",
+        "trailers",
+        "late hint",
+        "behind a reset",
+        "idle stream",
+        "large frame",
+        "goaway",
+        "behind goaway",
+        "pong",
+        "priority",
+        "credit",
+    ],
+)
+def test_a_session_of_http2_notices_frames_that_nobody_sent(wrong: bytes, law: str) -> None:
+    """The connection is right, so that what it writes has to be changed."""
+    session = Http2Session(HTTP2_SETTINGS[0])
+    for operation in HTTP2_STORY:
+        session.do(operation)
+    session.connection.write(wrong)
+    with pytest.raises(Violation, match=law):
+        session.do(Take())
+
+
+def test_the_reader_of_a_client_reads_what_belongs_to_each_stream() -> None:
+    block = b"\x00\x05:path\x02/1"
+    peer = PeerReader()
+    said = (
+        PREFACE
+        + headers(1, block[:4], end_stream=False, end_headers=False, padding=3)
+        + continuation(1, block[4:])
+    )
+    said += (
+        data(1, b"a", padding=2)
+        + headers(3, block)
+        + rst(3)
+        + data(1, b"b", end_stream=True)
+        + data(1, b"late")
+    )
+    for octet in said:
+        peer.receive_data(bytes([octet]))
+    one, three = peer.streams[1], peer.streams[3]
+    assert (one.fields, bytes(one.content), one.ended, one.reset) == ([(b":path", b"/1")], b"ab", True, False)
+    assert (bytes(three.content), three.ended, three.reset) == (b"", True, True)
+    assert (peer.frames, peer.touched, peer.at_rest) == (7, {1, 3}, True)
+
+
+@pytest.mark.parametrize("block", [b"\x82", b"\x40\x01a\x01b\xbe", b"\x80", b"\x3f\xff\xff\xff", b"\x00\x01"])
+def test_the_judge_of_field_blocks_agrees(block: bytes) -> None:
+    """RFC 7541. Two blocks are read, and refused, by one decoder."""
+    check_field_blocks(b"\x00" + (len(block).to_bytes(2, "big") + block) * 2)
+
+
 def _dislikes_zero(data: bytes) -> None:
     assert b"\x00" not in data, "a zero: it is disliked"
 
@@ -259,8 +359,8 @@ def test_the_command_replays_one_input(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_the_example_of_the_documentation_serves_its_seeds() -> None:
     example = runpy.run_path(str(EXAMPLE))
-    for data in example["seeds"]():
-        example["check"](data)
+    for seed in example["seeds"]():
+        example["check"](seed)
 
 
 @pytest.mark.parametrize("name", TARGET_NAMES)

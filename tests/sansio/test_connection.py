@@ -98,20 +98,19 @@ def test_the_state_is_copied_for_each_request_when_it_comes() -> None:
 
 HTTP2 = PREFACE + frame(SETTINGS) + request(1, path=b"/a")
 PRIOR_KNOWLEDGE = Settings(h2c="prior-knowledge")
-PLAIN, TLS = TransportInfo(), TransportInfo(secure=True)
+PLAIN = TransportInfo()
 
 
 @pytest.mark.parametrize(
     ("transport", "settings", "at_once", "preface"),
     [
         (PLAIN, Settings(), False, False),
-        (TLS, Settings(), False, False),
         (TransportInfo(secure=True, alpn="http/1.1"), PRIOR_KNOWLEDGE, False, False),
         (TransportInfo(secure=True, alpn="h2"), Settings(), True, True),
         (PLAIN, Settings(http="2"), True, True),
         (PLAIN, Settings(http="1", h2c="prior-knowledge"), False, False),
         (PLAIN, PRIOR_KNOWLEDGE, False, True),
-        (TLS, PRIOR_KNOWLEDGE, False, False),
+        (TransportInfo(secure=True), PRIOR_KNOWLEDGE, False, False),
     ],
 )
 def test_tls_or_the_first_bytes_decide_on_the_version(

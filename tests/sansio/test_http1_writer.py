@@ -172,7 +172,9 @@ def test_a_switch_has_the_answer_and_each_field_once(
     fields: list[tuple[bytes, bytes]], date: bytes, server: bytes
 ) -> None:
     """RFC 6455 §4.2.2."""
-    octets = encode_switch(ENCODER.encode(fields), make_defaults(), [(b"sec-websocket-protocol", b"a")], b"t=")
+    octets = encode_switch(
+        ENCODER.encode(fields), make_defaults(), [(b"sec-websocket-protocol", b"a")], b"t="
+    )
     client = h11.Connection(h11.CLIENT)
     client.send(h11.Request(method="GET", target="/", headers=[("Host", "a"), ("Upgrade", "websocket")]))
     client.send(h11.EndOfMessage())

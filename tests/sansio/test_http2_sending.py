@@ -396,13 +396,15 @@ def test_a_wait_whose_begin_is_not_known_begins_when_it_is_looked_at() -> None:
     """Taking bytes brings no time: a stream that stalls then has waited since some time after `now`."""
     wire = Wire(limit_write_buffer=1, http2_window_timeout=5.0)
     fill(wire)
-    stream, gone = Download(1, window=0), Download(3, window=0)
-    for each in (stream, gone):
+    stream, gone, served = [Download(number, window=0) for number in (1, 3, 5)]
+    for each in (stream, gone, served):
         assert wire.send(each, b"abc")
     wire.take()
     assert wire.sender.produce(NOW, dated=False)
-    assert wire.sender.undated == [stream, gone]
+    assert wire.sender.undated == [stream, gone, served]
     wire.sender.remove(gone)
+    wire.sender.open_window(served, 3)
+    assert wire.sender.produce(NOW)
     assert wire.sender.find_overdue(NOW + 100.0) == []
     assert wire.sender.undated == []
     assert wire.sender.deadline == NOW + 105.0
