@@ -166,7 +166,7 @@ class Http2Carrier(Http2Connection):
             self.sessions.pop(stream.id, None)
         exchange = stream.exchange
         if exchange is not None:
-            stream.disconnect(now)
+            stream.disconnect(exchange, now)
             if exchange.disconnected:
                 if self.outbox.withdraw(exchange, stream.opened_at):
                     self.running -= 1  # It was never handed over.

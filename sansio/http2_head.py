@@ -41,7 +41,8 @@ _HOSTS_ENTRIES: Final = 256
 _HOSTS_SIZE: Final = 128
 
 # The member "u" of a dictionary of structured fields (RFC 8941); of several with one name the last counts.
-_URGENCY: Final = re.compile(rb"(?:^|,)[ \t]*u=([0-7])[ \t]*(?=$|[,;])")
+_URGENCY: Final = re.compile(rb"(?:^|,)[ \t]*u=([^,;]*)")
+_URGENCIES: Final = frozenset({b"%d" % urgency for urgency in range(8)})
 
 
 def _malformed(reason: str) -> PeerError:
@@ -219,7 +220,8 @@ def is_trailer_section(fields: list[Field]) -> bool:
 def parse_urgency(value: bytes) -> int:
     """Return the urgency of a priority field's value, 0 to 7; what cannot be read is ignored (RFC 9218 §4)."""
     found = _URGENCY.findall(value)
-    return int(found[-1]) if found else DEFAULT_URGENCY
+    last = found[-1].rstrip(b" \t") if found else b""
+    return int(last) if last in _URGENCIES else DEFAULT_URGENCY
 
 
 def find_urgency(fields: list[Field]) -> int:

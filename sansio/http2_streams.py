@@ -159,13 +159,11 @@ class Stream:
         if self.exchange is not None and not self.exchange.ended:
             self.exchange.deliver_end()
 
-    def disconnect(self, now: float) -> None:
-        """The stream has ended before its response was complete, or the connection has."""
-        exchange = self.exchange
-        if exchange is not None:
-            if not exchange.ended:
-                exchange.disconnect(now)
-            self._unblock(exchange)
+    def disconnect(self, exchange: HttpExchange, now: float) -> None:
+        """The stream has ended, or the connection has; the response may be complete, or not."""
+        if not exchange.ended:
+            exchange.disconnect(now)
+        self._unblock(exchange)
 
     def refuse(self, error: PeerError, now: float, *, is_head: bool = False) -> None:
         """Answer what the peer did wrong, or reset the stream where an answer has begun, or there is none."""

@@ -157,15 +157,15 @@ class SessionStream(Stream):
             self._receive_kept(now)
             self.session.receive_end(now)
 
-    def disconnect(self, now: float) -> None:
+    def disconnect(self, exchange: HttpExchange, now: float) -> None:
         """The stream has ended, or the connection has."""
         if self.accepted:
             self._receive_kept(now)
         self._over = True
         self.box.now = now
         self.box.stop_deadlines()
-        self.session.disconnect(now)
-        self._unblock(self.session)
+        exchange.disconnect(now)
+        self._unblock(exchange)
         self._tell_error()
 
     def shut_down(self, now: float) -> None:

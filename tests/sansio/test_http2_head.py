@@ -408,6 +408,7 @@ def test_trailers_have_no_pseudo_header_field_and_nothing_of_the_connection(
         (b" u=1 , i", 1),
         (b"u=1;a=b, i", 1),
         (b"u=1,u=2", 2),  # RFC 8941 §3.2: of members with one name the last counts.
+        (b"u=1, u=9", 3),  # The last is none.
         (b"u=1,i,u=6", 6),
         # What cannot be read is ignored.
         (b"u=8", 3),

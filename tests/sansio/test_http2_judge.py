@@ -30,7 +30,7 @@ from tests.peers import (
     window_update,
 )
 
-from .http2_differences import DIFFERENCES, HEAD, HELLO
+from .http2_differences import DIFFERENCES, HEAD, HELLO, STREAM
 from .http2_judge import Trial
 
 
@@ -44,6 +44,22 @@ def test_each_difference_has_an_example(name: str) -> None:
     last = trial.steps[-1]
     assert last.ours != last.theirs or last.status is not None
     assert [row for row in DIFFERENCES if DIFFERENCES[row].knows(last)] == [name]
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [headers(1, [*HEAD, (b"host", b"a"), (b"host", b"a")])],
+        [headers(1, HEAD, end_stream=False), headers(1, [(b"te", b"gzip")])],
+    ],
+    ids=["two hosts that agree", "te in trailers"],
+)
+def test_what_is_malformed_ends_its_stream(frames: list[bytes]) -> None:
+    """RFC 9110 §7.2: one Host field; RFC 9113 §8.2.2: TE says "trailers" or nothing, wherever it stands."""
+    trial = Trial()
+    for octets in [HELLO, *frames]:
+        trial.give(octets)
+    assert trial.steps[-1].ours == STREAM
 
 
 # Frames, legal and others.
