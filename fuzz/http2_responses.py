@@ -84,6 +84,12 @@ def check_session(s: Http2World, call: Call, view: StreamView) -> None:
             if message["type"] == "websocket.receive"
         ]
         assert content == client.messages[: len(content)], f"other messages: {content}, {client.messages}"
+        limits = s.settings
+        over = (
+            max(client.fragments, default=0) > limits.ws_max_fragments or client.octets > limits.ws_max_size
+        )
+        if call.waiting and not (call.finished or over or client.doubtful or client.wrong):
+            assert content == client.messages, f"messages do not come: {client.messages}"
         sizes = [len(x.encode()) if isinstance(x, str) else len(x) for x in content]
         assert max(sizes, default=0) <= s.settings.ws_max_size, "a message beyond the limit"
 

@@ -64,6 +64,10 @@ def _settings(*items: tuple[int, int]) -> list[int]:
     return [Kind.SETTINGS, len(items) << 2, *(octet for item in items for octet in item)]
 
 
+def _prefer(stream: int, value: int) -> list[int]:
+    return [Kind.PRIORITY, 0, stream, value]
+
+
 def _again(times: int) -> list[int]:
     return [Kind.AGAIN, 0, times]
 
@@ -74,6 +78,8 @@ def _wait(seconds: int) -> list[int]:
 
 _RESPOND: Final = [*_send("start", "body 5"), *_FINISH, *_TAKE]
 _LARGE: Final = _send("start", "body 70000 more", "body 70000 more", "body 300")
+_LARGE_TOO: Final = _send("start", "body 70000 more", "body 70000 more", "body", which=1)
+_WIDE: Final = [*_settings((0, 10)), *_window(CONNECTION, 8)]
 _BYE: Final = _frame(0x88, b"\x03\xe8bye")
 
 _STORIES: Final[tuple[list[int], ...]] = (
@@ -198,6 +204,22 @@ _STORIES: Final[tuple[list[int], ...]] = (
         *_TAKE,
     ],
     [*_request(), *_SHUT_DOWN, *_DEADLINE, *_TAKE, *_DEADLINE, *_TAKE, *_RECEIVE],
+    [
+        *_WIDE,
+        *_request() * 2,
+        *_LARGE,
+        *_LARGE_TOO,
+        *(
+            octet
+            for stream, value in ((NEWEST, 0), (OLDER, 1), (NEWEST, 1))
+            for octet in _prefer(stream, value)
+        ),
+        *_TAKE,
+        *_prefer(OLDER, 0),
+        *_TAKE * 4,
+        *_wait(4),
+        *_wait(5),
+    ],
     [*_request(), *_LARGE, *_EOF, *_TAKE, *_RECEIVE],
     [*_request(), *_LARGE, Kind.LOST, *_RECEIVE, *_send("start"), *_FINISH],
     [*_request(2), *_FINISH, *_DEADLINE, *_DEADLINE, *_TAKE, *_DEADLINE, *_TAKE, *_wait(5), *_TAKE],
@@ -264,6 +286,7 @@ _STORIES: Final[tuple[list[int], ...]] = (
         *_TAKE,
     ],
     [*_request(6, 4), *_say("accept"), *_SHUT_DOWN, *_TAKE, *_BYE, *_TAKE, *_RECEIVE, *_RECEIVE],
+    [*_request(6, 4), *_RECEIVE, *_data(0, last=True), *_RECEIVE, *_TAKE, *_say("accept"), *_TAKE],
     [*_request(6, 4), *_wait(4), *_TAKE, *_RECEIVE, *_say("accept"), *_reset(), *_TAKE],
 )
 

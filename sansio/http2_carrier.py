@@ -155,7 +155,7 @@ class Http2Carrier(Http2Connection):
         """A stream has ended, in one way or another."""
         if self.streams.pop(stream.id, None) is None:
             return
-        if stream.queued or stream.pending_size:
+        if stream.queued or stream.pending_size or self.sender.undated:
             self.sender.remove(stream)
         if self.waiting:
             self.waiting.pop(stream, None)

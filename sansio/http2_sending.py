@@ -265,7 +265,8 @@ class Sender:
         """Forget what a stream was to send."""
         stream.pending.clear()
         stream.pending_size = 0
-        if self._stalled.pop(stream, None) is not None and stream in self.undated:
+        self._stalled.pop(stream, None)
+        if stream in self.undated:
             self.undated.remove(stream)
         self._dequeue(stream)
 
