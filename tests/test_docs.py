@@ -288,6 +288,7 @@ def test_an_upload_that_pauses_holds_up_nobody_on_the_multiplexing_server() -> N
 
         with anyio.fail_after(TIMEOUT), example_server("multiplexing_server") as url:
             async with httpx.AsyncClient(base_url=url, trust_env=False, http1=False, http2=True) as client:
+                await client.get("/")  # Then it knows how many streams there may be.
 
                 async def upload() -> None:
                     assert (await client.post("/", content=parts())).text == "first, second"
