@@ -65,6 +65,8 @@ from .websocket_handshake import read_handshake
 
 __all__ = ["Http2"]
 
+_MAX_SKIPPED: Final = 64  # No client skips numbers, but for tests of servers.
+
 _IS_HEAD: Final = (b":method", b"HEAD")
 
 _Action: TypeAlias = "Callable[[Http2, int, int, bytes, float], None]"
@@ -87,6 +89,7 @@ class Http2(Http2Carrier):
         self._decoder = FieldDecoder(settings.http2_max_header_list_size, settings.limit_request_fields)
         self._urgencies: dict[int, int] = {}  # Of streams that are to come.
         self._requests = 0
+        self._skipped: list[range] = []  # Numbers that no stream has had, and none can have any more.
         self._blocks = 0  # That came in more than one frame, and were begun or ended.
 
     # Inputs.
@@ -150,6 +153,10 @@ class Http2(Http2Carrier):
         elif stream_id > self.announced_last:
             self.count(HEADERS, now)  # The peer knows, or will, that nobody listens. RFC 9113 §6.8
         else:
+            if stream_id > self.last_stream_id + 2:
+                # "The first use of a new stream identifier implicitly closes all streams in the 'idle' state" below it.
+                # RFC 9113 §5.1.1
+                self._skipped = [*self._skipped[-_MAX_SKIPPED:], range(self.last_stream_id + 1, stream_id)]
             self.last_stream_id = stream_id
             head: RequestHead | PeerError
             if decoder.problem is not None:
@@ -227,7 +234,12 @@ class Http2(Http2Carrier):
                 and stream_id not in self.reset_ids
                 and kind not in _ALLOWED_BEHIND_THE_END
             ):
-                self.fail(ErrorCodes.STREAM_CLOSED, "frame on a stream that has ended", now)
+                if kind == HEADERS and any(stream_id in numbers for numbers in self._skipped):
+                    # "An endpoint that receives an unexpected stream identifier MUST respond with a connection error
+                    # of type PROTOCOL_ERROR." RFC 9113 §5.1.1
+                    self.fail(ErrorCodes.PROTOCOL_ERROR, "stream with a lower number than the last", now)
+                else:
+                    self.fail(ErrorCodes.STREAM_CLOSED, "frame on a stream that has ended", now)
             else:
                 self.count(kind, now)
         return stream

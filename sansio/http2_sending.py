@@ -102,7 +102,7 @@ class Sender:
         self.initial_window = _INITIAL_WINDOW
         """The same for each new stream."""
         self.max_frame_size = MAX_FRAME_SIZE
-        self.undated: list[SendStream] = []
+        self.undated: dict[SendStream, None] = {}
         """Those who wait for a window, and nobody knows since when. The next `find_overdue` will."""
         self.resizes_table = False
         """The peer's table has become smaller: the next field block has to say so (RFC 9113 §4.3.1)."""
@@ -208,7 +208,7 @@ class Sender:
             if size <= 0:
                 self._stalled[stream] = now
                 if not dated:
-                    self.undated.append(stream)
+                    self.undated[stream] = None
                 stream.queued = False
                 if not queue:
                     del queues[urgency]
@@ -266,8 +266,7 @@ class Sender:
         stream.pending.clear()
         stream.pending_size = 0
         self._stalled.pop(stream, None)
-        if stream in self.undated:
-            self.undated.remove(stream)
+        self.undated.pop(stream, None)
         self._dequeue(stream)
 
     def _dequeue(self, stream: SendStream) -> None:

@@ -81,8 +81,9 @@ ENDED: Final = Code.STREAM_CLOSED
 RULES: Final[dict[str, dict[str, Code | tuple[Code] | None]]] = {
     # "Receiving any frame other than HEADERS or PRIORITY on a stream in this state MUST be [...] PROTOCOL_ERROR."
     "idle": {"DATA": FAILS, "HEADERS": (FAILS,), "RST_STREAM": FAILS, "WINDOW_UPDATE": FAILS},
-    # "The first use of a new stream identifier implicitly closes all streams in the "idle" state [...] lower-valued".
-    "left out": {"DATA": ENDED, "HEADERS": ENDED},
+    # "The first use of a new stream identifier implicitly closes all streams in the "idle" state [...] lower-valued";
+    # "an unexpected stream identifier" is a connection error of type PROTOCOL_ERROR.
+    "left out": {"DATA": ENDED, "HEADERS": FAILS},
     "open": {},
     # "it MUST respond with a stream error of type STREAM_CLOSED".
     "half-closed": {"DATA": (ENDED,), "HEADERS": (ENDED,)},
@@ -138,7 +139,7 @@ def test_frames_on_streams_beyond_the_announced_last_are_ignored() -> None:
 @pytest.mark.parametrize(
     ("octets", "code"),
     [
-        (request(3) + request(1), Code.STREAM_CLOSED),
+        (request(3) + request(1), Code.PROTOCOL_ERROR),
         (headers(1, b"\x80"), Code.COMPRESSION_ERROR),
         (frame(DATA, 8, 1, b"\x02a"), Code.PROTOCOL_ERROR),
         (window_update(0, 0), Code.PROTOCOL_ERROR),

@@ -401,12 +401,12 @@ def test_a_wait_whose_begin_is_not_known_begins_when_it_is_looked_at() -> None:
         assert wire.send(each, b"abc")
     wire.take()
     assert wire.sender.produce(NOW, dated=False)
-    assert wire.sender.undated == [stream, gone, served]
+    assert list(wire.sender.undated) == [stream, gone, served]
     wire.sender.remove(gone)
     wire.sender.open_window(served, 3)
     assert wire.sender.produce(NOW)
     assert wire.sender.find_overdue(NOW + 100.0) == []
-    assert wire.sender.undated == []
+    assert not wire.sender.undated
     assert wire.sender.deadline == NOW + 105.0
     assert wire.sender.find_overdue(NOW + 105.0) == [stream]
 
