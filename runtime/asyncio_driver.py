@@ -85,8 +85,12 @@ class AsyncioDriver(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand over what came."""
-        self._connection.receive_data(data, self.now())
-        self.service()
+        try:
+            self._connection.receive_data(data, self.now())
+        except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
+            self._drop()
+        else:
+            self.service()
 
     def eof_received(self) -> bool:
         """Keep the transport open: the peer may still read."""
@@ -134,8 +138,7 @@ class AsyncioDriver(asyncio.Protocol):
             ):
                 self._settle(connection)
         except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
-            logger.exception("Internal error; the connection is dropped")
-            self._transport.abort()
+            self._drop()
 
     def service_later(self) -> None:
         """Do it when those have run whose turn it is."""
@@ -268,8 +271,12 @@ class AsyncioDriver(asyncio.Protocol):
         try:
             self._look_at_the_clock()
         except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
-            logger.exception("Internal error; the connection is dropped")
-            self._transport.abort()
+            self._drop()
+
+    def _drop(self) -> None:
+        """Write down an error that is being handled, and end what it was about."""
+        logger.exception("Internal error; the connection is dropped")
+        self._transport.abort()
 
     def _look_at_the_clock(self) -> None:
         """Do what is due. Firing early is harmless: a deadline that has moved later is armed again."""

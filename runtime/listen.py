@@ -143,7 +143,8 @@ def _resolve(bind: TcpBind) -> list[_Found]:
 
 
 def _listen_tcp(family: socket.AddressFamily, address: tuple[str | int, ...], backlog: int) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio tells a TCP socket, which must not wait for more to send, by its protocol.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform == "win32":
             # SO_REUSEADDR would let two servers share a port there.

@@ -201,22 +201,18 @@ class Session:
         """Code and reason of the server's close frame."""
 
     @classmethod
-    async def ask(
-        cls, client: Http2Client, path: bytes = b"/", fields: Fields = (), *, scheme: bytes = b"http"
-    ) -> Session:
+    async def ask(cls, client: Http2Client, path: bytes = b"/", fields: Fields = (), **more: Any) -> Session:
         """Ask for a WebSocket; whether it is granted stands in `view.status`."""
         fields = [(b":protocol", b"websocket"), _VERSION, *fields]
-        stream = await client.open(path, fields, method=b"CONNECT", end_stream=False, scheme=scheme)
+        stream = await client.open(path, fields, method=b"CONNECT", end_stream=False, **more)
         session = cls(client, stream)
         await client.head(stream)
         return session
 
     @classmethod
-    async def open(
-        cls, client: Http2Client, path: bytes = b"/", fields: Fields = (), *, scheme: bytes = b"http"
-    ) -> Session:
+    async def open(cls, client: Http2Client, path: bytes = b"/", fields: Fields = (), **more: Any) -> Session:
         """Open a WebSocket."""
-        session = await cls.ask(client, path, fields, scheme=scheme)
+        session = await cls.ask(client, path, fields, **more)
         assert session.view.status == 200
         return session
 

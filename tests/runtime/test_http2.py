@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,8 @@ import pytest
 import runtime
 from tests.peers import PREFACE, Code, data, headers, ping, settings
 
-from .client import GET, OK, ask, connected, hello, make_server, place, read_body
-from .http2_client import connected_http2, fetch, make_http2_server
+from .client import GET, OK, ask, connected, hello, make_server, place, read_body, until
+from .http2_client import Waits, connected_http2, fetch, make_http2_server
 from .secure_client import Authority, context_of
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -244,6 +246,22 @@ async def test_a_body_is_streamed_up_as_it_comes() -> None:
         assert (await client.response(stream)).content == b"onetwo"
 
 
+async def test_a_small_piece_never_waits_for_the_acknowledgement_of_the_one_before() -> None:
+    """RFC 9293 §3.7.4: Nagle's algorithm is off at the server's end."""
+    async with make_http2_server(hello) as server, connected_http2(server) as client:
+        await client.fetch()
+        mine = client.client.socket.getsockname()
+        found = []
+        for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - the names are what counts.
+            with suppress(OSError):
+                if not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):  # noqa: PTH115 - as above.
+                    continue
+                with socket.fromfd(int(name), socket.AF_INET, socket.SOCK_STREAM) as sock:
+                    if sock.getpeername() == mine:
+                        found.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        assert found == [1]
+
+
 async def test_trailers_go_to_who_wants_them() -> None:
     """ASGI HTTP, "http.response.trailers": only if the request had ``TE: trailers``."""
 
@@ -398,20 +416,16 @@ async def _serve(server: runtime.Server, *, task_status: Any) -> None:
 
 
 async def test_too_many_requests_at_one_time_are_503() -> None:
-    release = anyio.Event()
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await release.wait()
-        await hello(scope, receive, send)
-
+    app = Waits()
     async with (
         make_http2_server(app, limit_concurrency=2) as server,
         connected_http2(server) as client,
     ):
-        streams = [await client.open() for _ in range(3)]
-        assert (await client.response(streams[2])).status == 503
-        release.set()
-        assert [(await client.response(stream)).status for stream in streams[:2]] == [200, 200]
+        streams = [await client.open() for _ in range(2)]
+        await until(lambda: app.running == 2)
+        assert (await client.fetch()).status == 503
+        app.release.set()
+        assert [(await client.response(stream)).status for stream in streams] == [200, 200]
 
 
 async def test_the_access_log_names_each_request(caplog: pytest.LogCaptureFixture) -> None:
