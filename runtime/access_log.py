@@ -90,7 +90,9 @@ def compile_format(line_format: str | None) -> Line:
 
 def _was_accepted(s: ExchangeStatistics) -> bool:
     """Tell whether this is the beginning of a WebSocket, and not its end."""
-    accepting = 200 if s.http_version == "2" else 101  # RFC 8441 §5: "a 2XX", which no refusal may have there.
+    accepting = (
+        200 if s.http_version == "2" else 101
+    )  # RFC 8441 §5: "a 2XX", which no refusal may have there.
     return s.kind == "websocket" and s.status == accepting and s.close_code is None
 
 
