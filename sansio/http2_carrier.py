@@ -162,11 +162,11 @@ class Http2Carrier(Http2Connection):
         if stream.held:
             held, stream.held = stream.held, 0
             self.receiver.give_back(held)
-        if self.sessions:
-            self.sessions.pop(stream.id, None)
+        session = self.sessions.pop(stream.id, None) if self.sessions else None
         exchange = stream.exchange
         if exchange is not None:
-            stream.disconnect(exchange, now)
+            if session is not None or not (exchange.ended and exchange.can_send):
+                stream.disconnect(exchange, now)
             if exchange.disconnected:
                 if self.outbox.withdraw(exchange, stream.opened_at):
                     self.running -= 1  # It was never handed over.

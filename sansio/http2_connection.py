@@ -42,6 +42,7 @@ from .http2_frames import (
     PING,
     SETTING_MAX_FRAME_SIZE,
     SETTINGS,
+    WINDOW_UPDATE,
     ErrorCodes,
     decode_settings,
     encode_frame,
@@ -174,6 +175,10 @@ class Http2Connection:
 
     def count(self, kind: int, now: float) -> bool:
         """Count a frame that brings nothing forward; False: the connection has ended."""
+        if kind == WINDOW_UPDATE:
+            # Each frame that we sent excuses two: its stream's, and the connection's.
+            self.budgets.updates.give(2 * self.sender.frames)
+            self.sender.frames = 0
         if self.budgets.take_frame(kind, now):
             return True
         self.give_up(now)

@@ -70,14 +70,18 @@ def read_head(fields: list[Field], *, ended: bool, extended: bool) -> RequestHea
     problem = _judge_pseudo(pseudo, extended=extended)
     if problem is not None:
         return problem
-    kept: list[Field] = []
-    head = RequestHead(pseudo[b":method"].decode("ascii"), pseudo[b":path"], "2", kept, None)
     authority = pseudo.get(b":authority")
-    if authority is not None:
-        kept.append((b"host", authority))
-    meaningful = _sort(fields[start:], kept, keep_hosts=authority is None)
+    kept: list[Field] = [] if authority is None else [(b"host", authority)]
+    head = RequestHead(pseudo[b":method"].decode("ascii"), pseudo[b":path"], "2", kept, None)
+    meaningful: list[Field] | None = None
+    for field in fields[start:]:
+        if field[0] in _MEANINGFUL:
+            meaningful = _sort(fields[start:], kept, keep_hosts=authority is None)
+            break
+    else:
+        kept += fields[start:]
     if authority is None or meaningful:
-        problem = _interpret(head, authority, meaningful, ended=ended)
+        problem = _interpret(head, authority, meaningful or [], ended=ended)
         if problem is not None:
             return problem
     elif ended:
@@ -226,5 +230,7 @@ def parse_urgency(value: bytes) -> int:
 
 def find_urgency(fields: list[Field]) -> int:
     """Return the urgency that a request asks for."""
-    values = [value for name, value in fields if name == b"priority"]
-    return parse_urgency(b",".join(values)) if values else DEFAULT_URGENCY
+    for name, _ in fields:
+        if name == b"priority":
+            return parse_urgency(b",".join([value for name, value in fields if name == b"priority"]))
+    return DEFAULT_URGENCY

@@ -198,8 +198,9 @@ class Stream:
 
     def sent_all(self, now: float) -> None:
         """Nothing is pending any more."""
-        if self.exchange is not None:
-            self._unblock(self.exchange)
+        exchange = self.exchange
+        if exchange is not None and not exchange.can_send:
+            self._unblock(exchange)
         if self.ending:
             self._carrier.sent_all(self, now)
 

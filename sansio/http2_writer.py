@@ -34,7 +34,7 @@ def encode_head(status: int, fields: EncodedFields, defaults: DefaultFields, len
     if fields.date or fields.server:
         parts.append(_encode_defaults(defaults, date=not fields.date, server=not fields.server))
     else:
-        parts.append(_default_block(defaults))
+        parts.append(defaults.http2_block or _default_block(defaults))
     parts += fields.lines
     if length is not None:
         digits = b"%d" % length

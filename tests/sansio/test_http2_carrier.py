@@ -278,6 +278,17 @@ def test_an_application_that_runs_on_without_its_stream_counts_as_a_stream() -> 
     assert pair.view(9).reset == Code.REFUSED_STREAM
 
 
+def test_an_application_whose_request_was_refused_counts_until_it_returns() -> None:
+    pair = Http2Pair(Settings(http2_max_concurrent_streams=1, limit_request_body=1))
+    call = pair.open(b"POST", end=False)
+    pair.upload(1, b"ab")
+    assert call.view.status == 413
+    pair.send(request(3))
+    assert pair.view(3).reset == Code.REFUSED_STREAM
+    call.finish()
+    assert pair.open().stream == 5
+
+
 def test_a_response_that_was_refused_and_waits_makes_room_when_it_ends() -> None:
     """The application has returned before its stream has ended."""
     limits = Settings(http2_max_concurrent_streams=1, limit_request_body=1)

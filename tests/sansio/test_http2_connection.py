@@ -237,6 +237,17 @@ def test_a_reset_that_is_one_too_many_for_both_limits_ends_the_connection_once()
     assert connection.data_to_send() == b""
 
 
+def test_a_frame_of_content_excuses_two_window_updates() -> None:
+    """One of its stream, one of the connection."""
+    pair = Http2Pair(Settings(http2_control_burst=4, http2_control_rate=1))
+    pair.send(window_update(0, 1) * 3)
+    pair.open().respond(b"abc")
+    pair.send(window_update(0, 1) * 2)
+    assert pair.error is None
+    pair.send(window_update(0, 1) * 2)
+    pair.expect_connection_error(Code.ENHANCE_YOUR_CALM)
+
+
 # Staying.
 
 
