@@ -103,6 +103,23 @@ SETTINGS: Final = (
         ws_max_fragments=3,
         ws_ping_interval=math.inf,
     ),
+    _settings(
+        ws=False,
+        http2_max_concurrent_streams=2,
+        http2_initial_window_size=32_768,
+        http2_reset_burst=2,
+        http2_reset_rate=1,
+        http2_control_burst=3,
+        http2_control_rate=1,
+    ),
+    _settings(
+        http2_reset_burst=10_000,
+        http2_control_burst=10_000,
+        http2_keep_alive_interval=0.5,
+        http2_keep_alive_timeout=2.0,
+        limit_request_body=200,
+        ws_max_size=100_000,
+    ),
 )
 
 _ACKNOWLEDGED: Final = peers.settings(ack=True)
@@ -116,6 +133,7 @@ HELLOS: Final = (
     + _ACKNOWLEDGED
     + peers.window_update(0, 2**31 - 65_536),
     peers.PREFACE,
+    peers.PREFACE[:18] + b"HELLO!",
 )
 
 
@@ -124,7 +142,7 @@ class Kind(enum.IntEnum):
 
     REQUEST, DATA, WEBSOCKET, WINDOW, RESET, SETTINGS, PING, PRIORITY, GOAWAY, FRAME, RAW, AGAIN = range(12)
     EOF, LOST, WAIT, DEADLINE, OVERSLEEP, TIMEOUT, SHUT_DOWN, TAKE = range(12, 20)
-    APP_RECEIVE, APP_SEND, APP_SEND_WS, APP_FLUSH, APP_FINISH = range(20, 25)
+    APP_RECEIVE, APP_SEND, APP_SEND_WS, APP_FLUSH, APP_FINISH, FLOOD = range(20, 26)
 
 
 _FREQUENT: Final = (Kind.REQUEST, Kind.REQUEST, Kind.DATA, Kind.WINDOW, Kind.TAKE, Kind.TAKE)
@@ -186,6 +204,32 @@ _TEMPLATES: Final[tuple[tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes
     ([(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/%41?q"), (b"host", b"a")], None),
     ([(b":method", b"CONNECT"), (b":authority", b"a:80")], None),
     ([], None),
+    ([(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/")], None),
+    ([(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/")], [(b"host", b"a"), (b"host", b"a")]),
+    ([(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/"), (b"host", b"a b")], None),
+    (
+        [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"u@a"), (b":path", b"/")],
+        None,
+    ),
+    ([(b":method", b"GET"), (b":authority", b"a"), (b":path", b"/")], None),
+    ([(b":method", b"GET"), (b":scheme", b"ftp"), (b":authority", b"a"), (b":path", b"/")], None),
+    ([(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"a"), (b":path", b"")], None),
+    ([(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"a"), (b":path", b"x")], None),
+    ([(b":method", b"get")], []),
+    ([(b":method", b"GET"), (b":protocol", b"websocket")], []),
+    ([(b":method", b"CONNECT"), (b":protocol", b"other")], []),
+    ([(b":method", b"GET"), (b":else", b"")], []),
+    ([(b":method", b"POST")], [(b"content-length", b"5"), (b"content-length", b"5")]),
+    ([(b":method", b"GET")], [(b"host", b"a"), (b"host", b"a")]),
+    ([(b":method", b"GET")], [(b"x y", b"a")]),
+    ([(b":method", b"GET")], [(b"x", b"a\nb")]),
+    ([(b":method", b"GET")], [(b"x", b" a")]),
+    ([(b":method", b"GET")], [(b"", b"a")]),
+    ([*_WEBSOCKET[:2]], [_WEBSOCKET[2], (b"content-length", b"5")]),
+    ([*_WEBSOCKET[:2]], []),
+    ([(b"x-trailer", b"1"), (b"te", b"gzip")], None),
+    ([(b"X-Trailer", b"1")], None),
+    ([(b"x-trailer", b"v" * 700)], None),
 )
 
 
@@ -204,6 +248,8 @@ class Script:
         """Where the header and each operation end."""
         self.settings = SETTINGS[self._number(len(SETTINGS))]
         hello = HELLOS[self._number(len(HELLOS))]
+        if self.settings.h2c == "prior-knowledge" and not hello.startswith(peers.PREFACE):
+            hello = HELLOS[0]  # It would be HTTP/1.
         self.operations: list[Operation] = [Receive(hello), Take()]
         self.ends.append(self._position)
         while self._position < len(data) and len(self.ends) < _MAX_OPERATIONS and self._fed < _MAX_OCTETS:
@@ -302,6 +348,8 @@ class Script:
                 return peers.goaway(self._number(), self._number(4), b"bye")
             case Kind.FRAME:
                 return peers.frame(self._number(18), self._number(), self._stream(), self._payload())
+            case Kind.FLOOD:
+                return self._flood(how)
             case Kind.AGAIN:
                 last = self._last.data if isinstance(self._last, Receive) else b""
                 times = _TIMES[self._number(len(_TIMES))]
@@ -311,12 +359,7 @@ class Script:
 
     def _request(self, how: int) -> bytes:
         stream = self._newest + 2 if not how & 8 else self._stream()
-        before, behind = _TEMPLATES[self._number(len(_TEMPLATES))]
-        if behind is None:
-            fields = before
-        else:
-            path = b"/%d?q" % stream
-            fields = [*before, (b":scheme", b"https"), (b":authority", b"a"), (b":path", path), *behind]
+        fields = _with_path(self._number(len(_TEMPLATES)), b"/%d?q" % stream)
         indexed = bool(how & 0x40)
         encoded = self._encoder.encode(fields, huffman=bool(how & 4)) if indexed else peers.block(fields)
         ended = not how & 4
@@ -328,6 +371,28 @@ class Script:
         if way == 2:
             return peers.headers(stream, encoded, end_stream=ended, padding=7, priority=b"\x80\0\0\x01\xff")
         return peers.headers(stream, encoded, end_stream=ended, end_headers=way != 3 or not how & 1)
+
+
+    def _flood(self, how: int) -> bytes:
+        """Return one request after the other, and RST_STREAM behind each perhaps."""
+        times = _TIMES[self._number(len(_TIMES))]
+        template = self._number(len(_TEMPLATES))
+        fields = _with_path(template, b"/flood")
+        encoded = peers.block(fields)
+        octets = b""
+        for _ in range(max(1, min(times, (_MAX_OCTETS - self._fed) // (len(encoded) + 22)))):
+            self._newest += 2
+            octets += peers.headers(self._newest, encoded, end_stream=not how & 4)
+            if how & 8:
+                octets += peers.rst(self._newest)
+        return octets
+
+
+def _with_path(template: int, path: bytes) -> list[tuple[bytes, bytes]]:
+    before, behind = _TEMPLATES[template]
+    if behind is None:
+        return before
+    return [*before, (b":scheme", b"https"), (b":authority", b"a"), (b":path", path), *behind]
 
 
 def mutate_http2(data: bytes, chooser: Chooser) -> bytes:

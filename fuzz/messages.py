@@ -63,6 +63,7 @@ MESSAGES: Final[dict[str, Any]] = {
     "start cookies": _start(
         302, (b"set-cookie", b"a=b"), (b"set-cookie", b" a=c "), (b"X-Empty", b""), (b"vary", b"*")
     ),
+    "start large": _start(200, (b"x-large", b"v" * 20_000)),
     "start trailers": _start(200, trailers=True),
     "start trailers length 5": _start(200, _LENGTH_5, trailers=True),
     "body": {"type": "http.response.body"},
@@ -72,6 +73,7 @@ MESSAGES: Final[dict[str, Any]] = {
     "body 5 view": _body(memoryview(b"hello")),
     "body 300": _body(b"y" * 300),
     "body 300 more": _body(b"0\r\n\r\n" + b"y" * 295, more=True),
+    "body 5000 more": _body(b"x" * 5_000, more=True),
     "body 70000 more": _body(b"z" * 70_000, more=True),
     "trailers": {"type": "http.response.trailers"},
     "trailers more": _trailers((b"X-First", b"1"), more=True),

@@ -173,6 +173,7 @@ class Http2Carrier(Http2Connection):
                 elif not stream.returned:
                     self.orphans += 1
                     stream.orphaned = True
+            stream.exchange = None  # It knows its stream: such a circle would wait for the garbage collector.
         if not self.streams:
             self.become_idle(now)
 

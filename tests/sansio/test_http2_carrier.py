@@ -5,14 +5,16 @@ Source: RFC 9113 §5.1, §5.4.2, §8.1, §10.5.
 
 from __future__ import annotations
 
+import gc
 from typing import Final
 
 import pytest
 
-from sansio import ClientDisconnected, Message, Settings
+from sansio import ClientDisconnected, Connection, Message, Settings
 from tests.messages import body, start
 from tests.peers import (
     DATA,
+    PREFACE,
     RST_STREAM,
     Code,
     data,
@@ -23,7 +25,7 @@ from tests.peers import (
     settings,
     window_update,
 )
-from tests.sansio.http2_client import Call, Http2Pair
+from tests.sansio.http2_client import H2, Call, Http2Pair
 
 CLOSED_WINDOWS: Final = ((4, 0),)
 ACCEPT: Final[Message] = {"type": "websocket.accept"}
@@ -409,3 +411,25 @@ def test_a_session_that_is_reset_is_gone_and_its_deadlines_with_it() -> None:
     assert gone.view.content == b""
     assert other.view.content[:1] == b"\x89"
     assert [frame.kind for frame in pair.frames if frame.kind == RST_STREAM] == []
+
+
+def test_a_request_leaves_nothing_for_the_garbage_collector() -> None:
+    """A stream and its exchange know each other for as long as both are needed, and no longer."""
+    connection = Connection(H2, Settings(), 0.0)
+    connection.receive_data(PREFACE + settings(), 0.0)
+    collects = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(1, 20, 2):
+            connection.receive_data(request(number), 0.0)
+            [exchange] = connection.take_ready()
+            exchange.send(start(), 0.0)
+            exchange.send(body(b"abc"), 0.0)
+            exchange.finish(None, 0.0)
+            connection.data_to_send()
+        del exchange
+        assert gc.collect() == 0
+    finally:
+        if collects:
+            gc.enable()
