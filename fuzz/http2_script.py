@@ -372,7 +372,6 @@ class Script:
             return peers.headers(stream, encoded, end_stream=ended, padding=7, priority=b"\x80\0\0\x01\xff")
         return peers.headers(stream, encoded, end_stream=ended, end_headers=way != 3 or not how & 1)
 
-
     def _flood(self, how: int) -> bytes:
         """Return one request after the other, and RST_STREAM behind each perhaps."""
         times = _TIMES[self._number(len(_TIMES))]
