@@ -30,6 +30,14 @@ _VERIFY_MODES: Final = {
 
 _MAX_RECORD: Final = 16_384  # Bytes of content, RFC 8446 §5.1.
 
+# So much is encrypted in one go, before others have their turn.
+_MAX_TURN: Final = 1_048_576
+
+_NOTHING: Final = memoryview(b"")  # The empty rest of a message would keep the whole of it.
+
+# Records without content: handshakes, keys and tickets of a legal peer are a few kilobytes.
+_MAX_FRUITLESS: Final = 131_072
+
 # What TLS itself has to say to a peer that does not read: alerts, tickets, keys. Then we do not read either.
 _MAX_UNTAKEN: Final = 65_536
 
@@ -46,10 +54,12 @@ class SecureConnection:
         "_begin",
         "_ended",
         "_error",
+        "_fruitless",
         "_incoming",
         "_inner",
         "_input_ended",
         "_outgoing",
+        "_rest",
         "_tls",
     )
 
@@ -66,6 +76,8 @@ class SecureConnection:
         self._begin = begin
         self._inner: Connection | _Handshake = _Handshake(deadline)
         self._input_ended = False
+        self._fruitless = 0  # Bytes that came since there was content in some.
+        self._rest = _NOTHING  # What the connection said, and was not encrypted yet.
         self._ended = False  # TLS has said its last word, which may still wait to be taken.
         self._error: PeerError | None = None
 
@@ -73,9 +85,14 @@ class SecureConnection:
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Bytes came from the peer."""
-        # "Any data received after a closure alert has been received MUST be ignored." RFC 8446 §6.1
-        if self._input_ended or self._inner.closed:
-            return
+        # In pieces: what has once been in a `MemoryBIO` together stays its size for good.
+        for start in range(0, len(data), _MAX_RECORD):
+            # "Any data received after a closure alert has been received MUST be ignored." RFC 8446 §6.1
+            if self._input_ended or self._inner.closed:
+                return
+            self._receive_piece(data[start : start + _MAX_RECORD], now)
+
+    def _receive_piece(self, data: bytes, now: float) -> None:
         self._incoming.write(data)
         inner = self._inner
         pieces: list[bytes] = []
@@ -96,14 +113,18 @@ class SecureConnection:
             self._input_ended = True
         except ssl.SSLError as error:
             problem = error
-        if isinstance(inner, Connection):
+        if pieces and isinstance(inner, Connection):
             # What came before an error or an end came whole.
-            if pieces:
-                inner.receive_data(pieces[0] if len(pieces) == 1 else b"".join(pieces), now)
-            if self._input_ended:
-                inner.receive_eof(now)
+            self._fruitless = 0
+            inner.receive_data(pieces[0] if len(pieces) == 1 else b"".join(pieces), now)
+        else:
+            self._fruitless += len(data)
+        if self._input_ended:
+            inner.receive_eof(now)
         if problem is not None:
-            self._fail(problem, now)
+            self._fail((problem.reason or "unknown error").replace("_", " ").lower(), now)
+        elif self._fruitless > _MAX_FRUITLESS:
+            self._fail("too much that brings no content", now)
 
     def receive_eof(self, now: float) -> None:
         """The peer will send no more, whether it has said so in TLS or not.
@@ -117,6 +138,7 @@ class SecureConnection:
         """The transport is gone in both directions."""
         self._inner.connection_lost(now)
         self._outgoing.read()
+        self._rest = _NOTHING
         self._ended = True
 
     def handle_timeout(self, now: float) -> None:
@@ -143,7 +165,12 @@ class SecureConnection:
     def wants_write(self) -> bool:
         """`data_to_send` would return bytes, or has a last word to find."""
         inner = self._inner
-        return inner.wants_write or self._outgoing.pending > 0 or (inner.write_ended and not self._ended)
+        return (
+            inner.wants_write
+            or len(self._rest) > 0
+            or self._outgoing.pending > 0
+            or (inner.write_ended and not self._ended)
+        )
 
     @property
     def has_ready(self) -> bool:
@@ -173,27 +200,38 @@ class SecureConnection:
     def data_to_send(self) -> bytes:
         """Take all bytes to write, in order."""
         inner = self._inner
-        if inner.wants_write:
-            rest = memoryview(inner.data_to_send())
-            while rest:
-                rest = rest[self._tls.write(rest) :]
-        if inner.write_ended and not self._ended:
+        pieces: list[bytes] = []
+        size = 0
+        while size < _MAX_TURN:
+            if not self._rest:
+                if not inner.wants_write:
+                    break
+                self._rest = memoryview(inner.data_to_send())
+            # A record at a time: what has once been in a `MemoryBIO` together stays its size for good.
+            self._rest = self._rest[self._tls.write(self._rest[:_MAX_RECORD]) :] or _NOTHING
+            pieces.append(self._outgoing.read())
+            size += len(pieces[-1])
+        if inner.write_ended and not self._rest and not self._ended:
             self._ended = True
-            with contextlib.suppress(
-                ssl.SSLError
-            ):  # It wants to read the peer's, or has nobody to say it to.
-                self._tls.unwrap()
-        return self._outgoing.read()
+            # A response that was cut off must not look complete. RFC 9112 §8
+            if not inner.aborted:
+                with contextlib.suppress(
+                    ssl.SSLError
+                ):  # It wants to read the peer's, or has nobody to say it to.
+                    self._tls.unwrap()
+        if self._outgoing.pending:
+            pieces.append(self._outgoing.read())
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def take_ready(self) -> list[Exchange]:
         """Take the exchanges whose situation changed."""
         return self._inner.take_ready()
 
-    def _fail(self, error: ssl.SSLError, now: float) -> None:
-        reason = (error.reason or "unknown error").replace("_", " ").lower()
+    def _fail(self, reason: str, now: float) -> None:
         when = "TLS handshake" if isinstance(self._inner, _Handshake) else "TLS"
         self._error = PeerError(None, f"{when}: {reason}")
         self._inner.connection_lost(now)
+        self._rest = _NOTHING
         self._ended = True  # With the alert, if there is one.
 
 
@@ -202,6 +240,7 @@ class _Handshake:
 
     __slots__ = ("closed", "deadline", "error", "wants_read")
 
+    aborted = False
     has_ready = False
     multiplexes = False
     wants_write = False

@@ -102,6 +102,7 @@ class Http1Responses:
 
     def cut_response(self, exchange: HttpExchange, now: float) -> None:  # noqa: ARG002 - the framing's signature.
         """End the connection without the last chunk, or before Content-Length is met."""
+        self.outbox.aborted = True
         self._exchange = None
         self._linger(now)
 

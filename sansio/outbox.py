@@ -26,6 +26,7 @@ class Outbox(Deadlines):
         "_ending",
         "_pieces",
         "_ready",
+        "aborted",
         "closed",
         "error",
         "has_ready",
@@ -48,6 +49,8 @@ class Outbox(Deadlines):
         """Nothing follows what was taken: half-close the transport."""
         self.closed = False
         """Close the transport: no bytes and no deadline follow."""
+        self.aborted = False
+        """The end comes too early: over TLS it should not look like an end (RFC 9112 §8)."""
         self.error: PeerError | None = None
         """What the peer did wrong, if it did; the first thing only."""
         self.size = 0
@@ -130,6 +133,7 @@ class Outbox(Deadlines):
 
     def abandon(self) -> None:
         """Close the transport and drop what was not taken."""
+        self.aborted = True
         self._pieces.clear()
         self.size = 0
         self.wants_write = False

@@ -25,6 +25,7 @@ from tests.peers import (
     PREFACE,
     continuation,
     data,
+    frame,
     goaway,
     headers,
     ping,
@@ -283,6 +284,75 @@ def test_a_session_of_http2_notices_frames_that_nobody_sent(wrong: bytes, law: s
     session.connection.write(wrong)
     with pytest.raises(Violation, match=law):
         session.do(Take())
+
+
+@pytest.mark.parametrize(
+    ("said", "law"),
+    [
+        (data(1, b"late"), "content behind the end on stream 1 is not refused"),
+        (headers(1, [(b"x", b"y")]), "fields in the wrong place on stream 1 is not refused"),
+        (ping() * 2_000, "2000 frames of type 6 are taken"),
+        (window_update(0, 1) * 2_000, "2000 frames of type 8 are taken"),
+        (frame(0x77) * 2_000, "2000 frames of type 17 are taken"),
+    ],
+    ids=["content", "fields", "pings", "windows", "unknown"],
+)
+def test_a_session_of_http2_notices_what_is_not_refused(said: bytes, law: str) -> None:
+    """The connection is right, so that only the judge hears what it would have refused."""
+    session = Http2Session(HTTP2_SETTINGS[0])
+    for operation in HTTP2_STORY:
+        session.do(operation)
+    session.peer.receive_data(said)
+    with pytest.raises(Violation, match=law):
+        session.do(Take())
+
+
+def test_a_session_of_http2_notices_content_beyond_a_window() -> None:
+    """RFC 9113 §6.9.1. Nothing is given to the connection, which would have ended."""
+    session = Http2Session(HTTP2_SETTINGS[0])
+    for operation in [*HTTP2_STORY[:1], Receive(request(1, b"POST", b"/1", end_stream=False)), Take()]:
+        session.do(operation)
+    session.observer.sent(data(1, bytes(16_384)) * 8 + data(1, b"x"))
+    with pytest.raises(Violation, match="content beyond the window of stream 1 is not refused"):
+        session.do(Take())
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        (headers(1, [(b"content-length", b"2")], end_stream=False) + data(1, b"ab", end_stream=True), ""),
+        (headers(1, [(b"content-length", b"2")], end_stream=False) + data(1, b"a"), ""),
+        (
+            headers(1, [(b"content-length", b"2")], end_stream=False) + data(1, b"abc"),
+            "content of another length",
+        ),
+        (
+            headers(1, [(b"content-length", b"2")], end_stream=False) + data(1, b"a", end_stream=True),
+            "content of another length",
+        ),
+        (headers(1, [(b"content-length", b"2")]), "content of another length"),
+        (headers(1, [], end_stream=False) * 2, "fields in the wrong place"),
+        (headers(1, []) * 2, "fields in the wrong place"),
+        (headers(1, [], end_stream=False) + headers(1, []), ""),
+        (headers(1, []) + data(1), "content behind the end"),
+    ],
+    ids=[
+        "right",
+        "not yet",
+        "more",
+        "less",
+        "none",
+        "middle",
+        "trailers too late",
+        "trailers",
+        "content too late",
+    ],
+)
+def test_the_reader_of_a_client_knows_what_is_wrong(said: bytes, wrong: str) -> None:
+    """RFC 9113 §8.1, §8.1.1."""
+    peer = PeerReader()
+    peer.receive_data(PREFACE + said)
+    assert peer.streams[1].wrong == wrong
 
 
 def test_the_reader_of_a_client_reads_what_belongs_to_each_stream() -> None:
