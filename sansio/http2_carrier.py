@@ -24,7 +24,7 @@ from .deadlines import Deadline
 from .errors import PeerError
 from .http2_connection import OPEN, Http2Connection
 from .http2_frames import ErrorCodes, encode_reset
-from .http2_streams import Stream
+from .http2_streams import CRUMBS, Stream
 from .http2_websocket import SessionStream
 from .outbox import Outbox
 from .settings import Settings, TransportInfo
@@ -74,7 +74,7 @@ class Http2Carrier(Http2Connection):
         if self.phase is OPEN:
             streams = bool(self.streams)
             if not self.sender.produce(self.latest, dated=False):
-                self.give_up(self.latest)
+                self.give_up(CRUMBS, self.latest)
                 return
             if streams and not self.streams:
                 self.idle_undated = True
@@ -105,7 +105,7 @@ class Http2Carrier(Http2Connection):
         """Make frames of what waits."""
         if self.phase is OPEN:
             if not self.sender.produce(now):
-                self.give_up(now)
+                self.give_up(CRUMBS, now)
             else:
                 self.watch_windows()
 
@@ -142,7 +142,7 @@ class Http2Carrier(Http2Connection):
     def count_reset(self, now: float) -> None:
         """Count a stream that ended with RST_STREAM because of the peer."""
         if not self.budgets.take_reset(now):
-            self.give_up(now)
+            self.give_up("streams that end with a reset", now)
 
     def remember_reset(self, stream_id: int) -> None:
         """Ignore what is on its way for a stream."""

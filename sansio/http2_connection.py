@@ -34,12 +34,17 @@ from .errors import PeerError
 from .http2_budgets import Budgets
 from .http2_frames import (
     ACK,
+    DATA,
     GOAWAY,
     HEADER_TABLE_SIZE,
+    HEADERS,
     INITIAL_WINDOW_SIZE,
     MAX_STREAM_ID,
     MAX_WINDOW_SIZE,
     PING,
+    PRIORITY,
+    PRIORITY_UPDATE,
+    RST_STREAM,
     SETTING_MAX_FRAME_SIZE,
     SETTINGS,
     WINDOW_UPDATE,
@@ -82,6 +87,18 @@ _PING_OF_KEEPING: Final = b"hello? :"
 _GOAWAY_TIMEOUT: Final = 1.0
 
 _INITIAL_TABLE_SIZE: Final = 4_096
+
+_NAMES: Final = {
+    DATA: "DATA",
+    HEADERS: "HEADERS",
+    PRIORITY: "PRIORITY",
+    RST_STREAM: "RST_STREAM",
+    SETTINGS: "SETTINGS",
+    PING: "PING",
+    GOAWAY: "GOAWAY",
+    WINDOW_UPDATE: "WINDOW_UPDATE",
+    PRIORITY_UPDATE: "PRIORITY_UPDATE",
+}
 
 
 class Http2Connection:
@@ -176,12 +193,11 @@ class Http2Connection:
     def count(self, kind: int, now: float) -> bool:
         """Count a frame that brings nothing forward; False: the connection has ended."""
         if kind == WINDOW_UPDATE:
-            # Each frame that we sent excuses two: its stream's, and the connection's.
-            self.budgets.updates.give(2 * self.sender.frames)
-            self.sender.frames = 0
+            self.budgets.updates.give(self.sender.excuses)
+            self.sender.excuses = 0
         if self.budgets.take_frame(kind, now):
             return True
-        self.give_up(now)
+        self.give_up(f"{_NAMES.get(kind, 'unknown')} frames that bring nothing forward", now)
         return False
 
     def write_control(self, data: bytes, now: float) -> None:
@@ -267,9 +283,9 @@ class Http2Connection:
         if not self.streams:
             self.linger(now)
 
-    def give_up(self, now: float) -> None:
+    def give_up(self, what: str, now: float) -> None:
         """The peer has exhausted a budget."""
-        self.fail(ErrorCodes.ENHANCE_YOUR_CALM, "too much that brings nothing forward", now)
+        self.fail(ErrorCodes.ENHANCE_YOUR_CALM, f"too many {what}", now)
 
     def fail(self, code: ErrorCodes, reason: str, now: float) -> None:
         """End the connection because of what the peer did."""

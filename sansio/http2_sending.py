@@ -82,7 +82,7 @@ class Sender:
         "_queues",
         "_stalled",
         "_timeout",
-        "frames",
+        "excuses",
         "initial_window",
         "max_frame_size",
         "resizes_table",
@@ -100,8 +100,8 @@ class Sender:
         self.initial_window = _INITIAL_WINDOW
         """The same for each new stream."""
         self.max_frame_size = MAX_FRAME_SIZE
-        self.frames = 0
-        """Frames with content that were made since somebody has looked."""
+        self.excuses = 0
+        """WINDOW_UPDATE frames that what was sent excuses: two for each frame, and two more for each KiB."""
         self.undated: dict[SendStream, None] = {}
         """Those who wait for a window, and nobody knows since when. The next `find_overdue` will."""
         self.resizes_table = False
@@ -147,7 +147,7 @@ class Sender:
             return False
         stream.window -= size
         self.window -= size
-        self.frames += 1
+        self.excuses += 2 + (size >> 9)
         head = _pack(length >> 8, length & 0xFF, HEADERS, END_HEADERS, stream.id)
         outbox.write(
             b"".join((head, block, _pack(size >> 8, size & 0xFF, DATA, END_STREAM, stream.id), content))
@@ -179,7 +179,7 @@ class Sender:
         if size:
             stream.window -= size
             self.window -= size
-            self.frames += 1
+            self.excuses += 2 + (size >> 9)
         flags = END_STREAM if ended and not stream.tail else 0
         if size or flags:
             header = _pack(size >> 8, size & 0xFF, DATA, flags, stream.id)
@@ -239,7 +239,7 @@ class Sender:
         """Send a frame of what is pending."""
         stream.window -= size
         self.window -= size
-        self.frames += 1
+        self.excuses += 2 + (size >> 9)
         if size >= _USEFUL_SIZE:
             self._budgets.crumbs.give(1)
         left = stream.pending_size = stream.pending_size - size

@@ -42,6 +42,8 @@ from .settings import Settings, TransportInfo
 __all__ = ["Carrier", "Stream"]
 
 _COMPLETE: Final = ResponseState.COMPLETE
+CRUMBS: Final = "frames with hardly anything in them, for which the window opens"
+
 _UNANSWERED: Final = frozenset({ResponseState.AWAITING_START, ResponseState.HEAD_HELD})
 
 
@@ -63,8 +65,8 @@ class Carrier(Protocol):
     def sent_all(self, stream: Stream, now: float) -> None:
         """END_STREAM was made."""
 
-    def give_up(self, now: float) -> None:
-        """The peer has exhausted a budget: end the connection."""
+    def give_up(self, what: str, now: float) -> None:
+        """The peer has exhausted a budget, of this: end the connection."""
 
     def watch_windows(self) -> None:
         """Something waits for the peer's windows."""
@@ -277,7 +279,7 @@ class Stream:
 
     def _send(self, content: bytes, *, ended: bool, now: float) -> None:
         if not self._carrier.sender.send(self, content, ended=ended, now=now):
-            self._carrier.give_up(now)
+            self._carrier.give_up(CRUMBS, now)
         elif self.pending_size:
             self._carrier.watch_windows()
             if self.exchange is not None:

@@ -294,8 +294,16 @@ def test_a_session_of_http2_notices_frames_that_nobody_sent(wrong: bytes, law: s
         (ping() * 2_000, "2000 frames of type 6 are taken"),
         (window_update(0, 1) * 2_000, "2000 frames of type 8 are taken"),
         (frame(0x77) * 2_000, "2000 frames of type 17 are taken"),
+        (
+            headers(3, b"", end_headers=False) + continuation(3, b"", end_headers=False) * 200,
+            "a field block in 201 frames is taken",
+        ),
+        (
+            headers(3, b"", end_headers=False) + continuation(3, bytes(16_384), end_headers=False) * 5,
+            "a field block of 81920 octets is taken",
+        ),
     ],
-    ids=["content", "fields", "pings", "windows", "unknown"],
+    ids=["content", "fields", "pings", "windows", "unknown", "pieces", "large pieces"],
 )
 def test_a_session_of_http2_notices_what_is_not_refused(said: bytes, law: str) -> None:
     """The connection is right, so that only the judge hears what it would have refused."""

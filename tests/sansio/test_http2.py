@@ -395,7 +395,7 @@ def test_nothing_follows_an_error_in_the_last_request_that_is_allowed(cause: str
     if cause == "resets":
         limits = Settings(http2_reset_burst=1, http2_reset_rate=1, limit_requests_per_connection=2)
         connection = connect(limits, malformed)
-        assert connection.data_to_send()[-64:].count(b"too much that brings nothing forward") == 1
+        assert connection.data_to_send()[-64:].count(b"too many streams that end with a reset") == 1
         assert connection.write_ended
     else:
         limits = Settings(http2_control_burst=10**6, limit_requests_per_connection=1)

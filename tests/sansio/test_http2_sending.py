@@ -481,8 +481,8 @@ def test_crumbs_between_useful_frames_are_excused() -> None:
 
 
 @pytest.mark.parametrize("way", ["at once", "whole", "later"])
-def test_frames_of_content_are_counted(way: str) -> None:
-    """Each excuses what the peer has to say of its windows."""
+def test_a_frame_of_content_excuses_two_window_updates(way: str) -> None:
+    """One of its stream, one of the connection."""
     wire = Wire()
     stream = Download(1, window=0 if way == "later" else FIRST)
     if way == "whole":
@@ -491,4 +491,11 @@ def test_frames_of_content_are_counted(way: str) -> None:
         assert wire.send(stream, b"abc")
         wire.sender.open_window(stream, 100)
         assert wire.sender.produce(NOW)
-    assert wire.sender.frames == 1
+    assert wire.sender.excuses == 2
+
+
+def test_each_kib_of_content_excuses_two_more() -> None:
+    """Some clients give back what they have forwarded in many small steps, as HAProxy does."""
+    wire = Wire()
+    assert wire.send(Download(1, window=FIRST), bytes(10_240))
+    assert wire.sender.excuses == 22
