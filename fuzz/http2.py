@@ -16,15 +16,16 @@ from dataclasses import replace
 from typing import Final
 
 from sansio import Exchange
-from tests.peers import Code, rst, window_update
+from tests.peers import DATA, RST_STREAM, WINDOW_UPDATE, Code, rst, window_update
 
 from .http2_responses import OWN_STATUSES, check_response, check_session, is_own
 from .http2_script import SETTINGS, Script
-from .http2_world import Call, Http2World
+from .http2_world import START, Call, Http2World
 from .machine import Violation, reachable
 from .world import (
     AppFinish,
     AppReceive,
+    AppSend,
     Operation,
     Receive,
     ShutDown,
@@ -40,6 +41,8 @@ _FAR: Final = 100_000.0
 _MAX_WINDOW: Final = 2**31 - 1
 _CONTROL_SIZE: Final = 65_536 + 100
 _HEAD_SIZE: Final = 2_048
+_USEFUL_SIZE: Final = 256
+_MAX_PIECES: Final = 100
 _SERVER_STATUSES: Final = {400, 408, 413, 417, 426, 431, 500, 501}
 _FAULTS: Final = {Code.PROTOCOL_ERROR, Code.STREAM_CLOSED, Code.FLOW_CONTROL_ERROR}
 
@@ -262,8 +265,8 @@ def waiting_applications_are_woken(s: Session) -> None:
 
 def a_disconnect_has_a_reason(s: Session) -> None:
     """An application is cut off by what happens on its own stream, or to the connection, and nothing else."""
-    if not isinstance(s.operations[-1], Take):
-        return
+    if not isinstance(s.operations[-1], Take) or s.connection.wants_write:
+        return  # What is to be written may tell the reason.
     for call in s.calls:
         view = s.view(call)
         if call.exchange.disconnected and view is not None and not s.ending:
@@ -279,6 +282,67 @@ def a_disconnect_has_a_reason(s: Session) -> None:
         new = view.reset is not None and view.frames[-1] in s.fresh
         if new and view.reset in _FAULTS:
             assert view.id in s.touched, f"stream {view.id} is reset for what it did not do: {view.reset}"
+
+
+def what_is_wrong_is_refused(s: Session) -> None:
+    """Content and fields in the wrong place, and content beyond a window, end their stream or the connection."""
+    if not isinstance(s.operations[-1], Take) or s.connection.wants_write or s.ending:
+        return
+    last = s.observer.goaways[-1][0] if s.observer.goaways else _MAX_WINDOW
+    for number, view in s.observer.streams.items():
+        said = s.peer.streams.get(number)
+        if (
+            number <= last
+            and said is not None
+            and not (view.ended or view.reset is not None or view.peer_reset)
+        ):
+            assert not said.wrong, f"{said.wrong} on stream {number} is not refused"
+            assert view.credit >= 0, f"content beyond the window of stream {number} is not refused"
+    assert s.observer.credit >= 0, "content beyond the connection's window is not refused"
+
+
+def what_brings_nothing_forward_ends(s: Session) -> None:
+    """Of each kind of frame only so many are taken, and only so many streams are reset (RFC 9113 §10.5)."""
+    if not isinstance(s.operations[-1], Take) or s.connection.wants_write or s.ending:
+        return
+    settings, streams, elapsed = s.settings, s.observer.streams, s.now - START
+    burst = settings.http2_control_burst + settings.http2_control_rate * elapsed
+    sent = [seen for seen in s.observer.frames if seen.kind == DATA]
+    excused = {WINDOW_UPDATE: 2 * len(sent), DATA: len(streams), RST_STREAM: len(streams)}
+    size = s.peer.octets_in_pieces
+    assert size <= settings.http2_max_header_list_size, f"a field block of {size} octets is taken"
+    assert s.peer.pieces <= _MAX_PIECES, f"a field block in {s.peer.pieces} frames is taken"
+    for kind, count in s.peer.kinds.items():
+        assert count <= burst + excused.get(kind, 0), f"{count} frames of type {kind} are taken"
+    resets = [view for view in streams.values() if view.peer_reset or view.reset in _FAULTS]
+    most = settings.http2_reset_burst + settings.http2_reset_rate * elapsed
+    assert len(resets) <= most + burst, f"{len(resets)} streams that are reset"
+    if all(call.kind == "http" for call in s.calls):
+        small = sum(len(seen.payload) < _USEFUL_SIZE for seen in sent)
+        messages = sum(isinstance(operation, AppSend | AppFinish) for operation in s.operations) + len(
+            streams
+        )
+        crumbs = small - messages
+        assert crumbs <= burst + len(sent) - small, f"{crumbs} frames with hardly anything in them"
+
+
+def patience_ends_for_a_reason(s: Session) -> None:
+    """Nobody is told that time is up who has done what was waited for."""
+    error = s.connection.error
+    if error is not None and s.before.error is None:
+        assert not (s.peer.acknowledged and error.reason == "settings that are not acknowledged"), (
+            error.reason
+        )
+        if isinstance(s.operations[-1], Wait | ToDeadline | Timeout):
+            assert s.peer.in_block or error.reason != "request head took too long", error.reason
+        if isinstance(s.operations[-1], ToDeadline) and not s.before.wants_write:
+            answered = s.peer.pongs >= len(s.observer.pings)
+            assert not (answered and error.reason == "no answer to a ping"), error.reason
+    for seen in s.fresh if isinstance(s.operations[-1], Take) else ():
+        at = s.content_at.get(seen.stream)
+        call = next((call for call in s.calls if call.stream == seen.stream), None)
+        if seen.fields[:1] == ((b":status", b"408"),) and call is not None and call.model.start is None:
+            assert at is None or s.now - at >= s.settings.timeout_request_body, "408, and content came"
 
 
 def goaways_cover_what_is_served(s: Session) -> None:
@@ -426,6 +490,9 @@ AFTER_EACH: Final[tuple[Callable[[Session], None], ...]] = (
     messages_come_in_order,
     waiting_applications_are_woken,
     a_disconnect_has_a_reason,
+    patience_ends_for_a_reason,
+    what_is_wrong_is_refused,
+    what_brings_nothing_forward_ends,
     goaways_cover_what_is_served,
     responses_are_what_was_sent,
 )

@@ -14,6 +14,7 @@ from typing import Final
 import hpack
 
 from tests.peers import (
+    ACK,
     CONTINUATION,
     DATA,
     END_HEADERS,
@@ -21,9 +22,12 @@ from tests.peers import (
     HEADERS,
     MAX_WINDOW,
     PADDED,
+    PING,
     PREFACE,
     PRIORITISED,
+    PRIORITY_UPDATE,
     RST_STREAM,
+    SETTINGS,
 )
 
 __all__ = ["PeerReader", "Said"]
@@ -40,9 +44,19 @@ class Said:
     content: bytearray = field(default_factory=bytearray)
     ended: bool = False
     reset: bool = False
+    wrong: str = ""
+    """What came and must not: its stream, or the connection, has to end (RFC 9113 §5.1, §8.1.1)."""
 
     def value(self, name: bytes) -> bytes | None:
         return next((value for other, value in self.fields if other == name), None)
+
+    def judge_length(self) -> None:
+        """Hold the content against Content-Length."""
+        length = self.value(b"content-length")
+        if length is not None and length.isdigit():
+            over = len(self.content) > int(length)
+            if over or (self.ended and len(self.content) < int(length)):
+                self.wrong = self.wrong or "content of another length"
 
 
 class PeerReader:
@@ -52,6 +66,15 @@ class PeerReader:
         self.streams: dict[int, Said] = {}
         self.frames = 0
         """How many frames there were; each octet may be one where they cannot be told apart."""
+        self.acknowledged = False
+        """The client knows the server's settings."""
+        self.pongs = 0
+        self.pieces = 0
+        """In how many frames the worst field block came."""
+        self.octets_in_pieces = 0
+        """How large the largest was that came in more than one."""
+        self.kinds: dict[int, int] = {}
+        """How many of each type brought nothing forward: of DATA the empty ones, of PING those that are no answers."""
         self.touched: set[int] = set()
         """The streams of frames since this was last emptied."""
         self.broken = False
@@ -60,6 +83,7 @@ class PeerReader:
         self._rest = b""
         self._begun = False
         self._block = b""
+        self._pieces = 0
         self._block_of: tuple[int, int] | None = None
 
     @property
@@ -84,9 +108,21 @@ class PeerReader:
             self.frames += 1
             stream = int.from_bytes(rest[5:9], "big") & MAX_WINDOW
             self.touched.add(stream)
+            self._count(rest[3], rest[4], size)
             self._read(rest[3], rest[4], stream, rest[9 : 9 + size])
             rest = rest[9 + size :]
         self._rest = rest
+
+    @property
+    def in_block(self) -> bool:
+        """A field block has begun and not ended."""
+        return self._block_of is not None
+
+    def _count(self, kind: int, flags: int, size: int) -> None:
+        useful = {HEADERS: True, CONTINUATION: True, PING: flags & ACK, DATA: size or flags & END_STREAM}
+        if not useful.get(kind, False):
+            kind = min(kind, PRIORITY_UPDATE + 1)
+            self.kinds[kind] = self.kinds.get(kind, 0) + 1
 
     def _read(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if (kind == CONTINUATION) != (self._block_of is not None):
@@ -104,15 +140,25 @@ class PeerReader:
                 return
             payload = payload[start:end]
         said = self.streams.get(stream)
+        self.acknowledged = self.acknowledged or (kind == SETTINGS and bool(flags & ACK))
+        self.pongs += kind == PING and bool(flags & ACK)
         if kind == HEADERS:
             self._block_of = (stream, flags)
         if kind in {HEADERS, CONTINUATION}:
             self._block += payload
+            self._pieces = 1 if kind == HEADERS else self._pieces + 1
+            if self._pieces > 1:
+                self.pieces = max(self.pieces, self._pieces)
+                self.octets_in_pieces = max(self.octets_in_pieces, len(self._block))
             if flags & END_HEADERS:
                 self._read_block()
-        elif kind == DATA and said is not None and not said.ended:
+        elif kind == DATA and said is not None:
+            if said.ended:
+                said.wrong = said.wrong or "content behind the end"
+                return
             said.content += payload
             said.ended = bool(flags & END_STREAM)
+            said.judge_length()
         elif kind == RST_STREAM and said is not None:
             said.reset = True
 
@@ -126,5 +172,8 @@ class PeerReader:
             self.broken = True
             return
         said = self.streams.setdefault(stream, Said(fields))
+        if said.fields is not fields and (said.ended or not flags & END_STREAM):
+            said.wrong = said.wrong or "fields in the wrong place"
         if said.fields is fields or flags & END_STREAM:
             said.ended = said.ended or bool(flags & END_STREAM)
+            said.judge_length()

@@ -111,6 +111,7 @@ SETTINGS: Final = (
         http2_reset_rate=1,
         http2_control_burst=3,
         http2_control_rate=1,
+        limit_write_buffer=64,
     ),
     _settings(
         http2_reset_burst=10_000,
@@ -118,6 +119,7 @@ SETTINGS: Final = (
         http2_keep_alive_interval=0.5,
         http2_keep_alive_timeout=2.0,
         limit_request_body=200,
+        limit_write_buffer=1_000,
         ws_max_size=100_000,
     ),
 )
@@ -376,12 +378,12 @@ class Script:
         """Return one request after the other, and RST_STREAM behind each perhaps."""
         times = _TIMES[self._number(len(_TIMES))]
         template = self._number(len(_TEMPLATES))
-        fields = _with_path(template, b"/flood")
-        encoded = peers.block(fields)
         octets = b""
-        for _ in range(max(1, min(times, (_MAX_OCTETS - self._fed) // (len(encoded) + 22)))):
+        for _ in range(times):
             self._newest += 2
-            octets += peers.headers(self._newest, encoded, end_stream=not how & 4)
+            octets += peers.headers(
+                self._newest, _with_path(template, b"/%d?q" % self._newest), end_stream=not how & 4
+            )
             if how & 8:
                 octets += peers.rst(self._newest)
         return octets

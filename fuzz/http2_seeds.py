@@ -6,288 +6,252 @@ import itertools
 import random
 from typing import Final
 
+from .http2_corners import CORNERS
+from .http2_pieces import (
+    BYE,
+    CONNECTION,
+    DEADLINE,
+    EOF,
+    FAIL,
+    FINISH,
+    GLUED,
+    LARGE,
+    LARGE_TOO,
+    NEWEST,
+    NEXT,
+    OLDER,
+    RECEIVE,
+    RESPOND,
+    SHUT_DOWN,
+    TAKE,
+    WIDE,
+    again,
+    data,
+    frame,
+    post,
+    prefer,
+    request,
+    reset,
+    say,
+    send,
+    settings,
+    trailers,
+    wait,
+    window,
+)
 from .http2_script import HELLOS, NAMES, SETTINGS, WEBSOCKET_NAMES, Kind, mutate_http2
-from .websocket import FIRSTS
 
 __all__ = ["http2_seeds"]
 
 _RANDOM_SEEDS: Final = 150
-
-NEWEST, OLDER, CONNECTION, NEXT = 0, 1, 64, 66
-_TAKE: Final = [Kind.TAKE]
-_RECEIVE: Final = [Kind.APP_RECEIVE, 0]
-_FINISH: Final = [Kind.APP_FINISH, 0, 0]
-_FAIL: Final = [Kind.APP_FINISH, 0, 1]
-_EOF: Final = [Kind.EOF]
-_DEADLINE: Final = [Kind.DEADLINE]
-_SHUT_DOWN: Final = [Kind.SHUT_DOWN]
-_GLUED: Final = 0x80
-"""What comes in one read with the next."""
-
-
-def _request(template: int = 0, how: int = 0) -> list[int]:
-    return [Kind.REQUEST, how, template]
-
-
-def _post(template: int = 1, how: int = 0) -> list[int]:
-    return _request(template, how | 4)
-
-
-def _data(
-    size: int, stream: int = NEWEST, *, last: bool = False, padding: int | None = None, how: int = 0
-) -> list[int]:
-    how |= (4 if last else 0) | (0 if padding is None else 8)
-    return [Kind.DATA, how, size, *([] if padding is None else [padding]), stream]
-
-
-def _send(*names: str, which: int = 0) -> list[int]:
-    return [octet for name in names for octet in (Kind.APP_SEND, NAMES.index(name), which)]
-
-
-def _say(*names: str) -> list[int]:
-    return [octet for name in names for octet in (Kind.APP_SEND_WS, WEBSOCKET_NAMES.index(name), 0)]
-
-
-def _frame(first: int, payload: bytes, how: int = 0) -> list[int]:
-    return [Kind.WEBSOCKET, how, FIRSTS.index(first), len(payload), *payload, NEWEST]
-
-
-def _window(stream: int, increment: int, how: int = 0) -> list[int]:
-    return [Kind.WINDOW, how, stream, increment]
-
-
-def _reset(stream: int = NEWEST, how: int = 0) -> list[int]:
-    return [Kind.RESET, how, stream, 8]
-
-
-def _settings(*items: tuple[int, int]) -> list[int]:
-    return [Kind.SETTINGS, len(items) << 2, *(octet for item in items for octet in item)]
-
-
-def _prefer(stream: int, value: int) -> list[int]:
-    return [Kind.PRIORITY, 0, stream, value]
-
-
-def _again(times: int) -> list[int]:
-    return [Kind.AGAIN, 0, times]
-
-
-def _wait(seconds: int) -> list[int]:
-    return [Kind.WAIT, seconds]
-
-
-_RESPOND: Final = [*_send("start", "body 5"), *_FINISH, *_TAKE]
-_LARGE: Final = _send("start", "body 70000 more", "body 70000 more", "body 300")
-_LARGE_TOO: Final = _send("start", "body 70000 more", "body 70000 more", "body", which=1)
-_WIDE: Final = [*_settings((0, 10)), *_window(CONNECTION, 8)]
-_BYE: Final = _frame(0x88, b"\x03\xe8bye")
+_WORLDS: Final = 5
+_TEMPLATES: Final = 56
 
 _STORIES: Final[tuple[list[int], ...]] = (
-    [*_request(), *_RECEIVE, *_RESPOND, *_request(3), *_RESPOND, *_wait(5), *_TAKE],
-    [*_post(), *_data(5), *_RECEIVE, *_RECEIVE, *_data(2, last=True), *_RECEIVE, *_RESPOND],
-    [*_post(2), *_RECEIVE, *_data(2), *_data(2, last=True), *_RECEIVE, *_RECEIVE, *_RESPOND],
-    [*_post(2), *_data(1, last=True), *_RECEIVE, *_RESPOND],
+    [*request(), *RECEIVE, *RESPOND, *request(3), *RESPOND, *wait(5), *TAKE],
+    [*post(), *data(5), *RECEIVE, *RECEIVE, *data(2, last=True), *RECEIVE, *RESPOND],
+    [*post(2), *RECEIVE, *data(2), *data(2, last=True), *RECEIVE, *RECEIVE, *RESPOND],
+    [*post(2), *data(1, last=True), *RECEIVE, *RESPOND],
     [
-        *_post(5),
-        *_RECEIVE,
-        *_TAKE,
-        *_data(4, padding=9),
-        *_request(26, 8),
-        NEWEST,
-        *_RECEIVE,
-        *_RECEIVE,
-        *_RESPOND,
+        *post(5),
+        *RECEIVE,
+        *TAKE,
+        *data(4, padding=9),
+        *trailers(),
+        *RECEIVE,
+        *RECEIVE,
+        *RESPOND,
     ],
-    [*_post(9), *_RECEIVE, *_wait(4), *_TAKE, *_FINISH],
-    [*_request(), *_LARGE, *_TAKE, *_window(CONNECTION, 6), *_window(NEWEST, 6), *_TAKE, *_TAKE, *_FINISH],
+    [*post(9), *RECEIVE, *wait(4), *TAKE, *FINISH],
+    [*request(), *LARGE, *TAKE, *window(CONNECTION, 6), *window(NEWEST, 6), *TAKE, *TAKE, *FINISH],
     [
-        *_request(),
-        *_LARGE,
-        *_TAKE,
-        *_window(CONNECTION, 1),
-        *_window(NEWEST, 1),
-        *_again(3),
-        *_TAKE,
-        *_wait(4),
-        *_TAKE,
-    ],
-    [
-        *_request(8),
-        *_LARGE,
-        *_request(9),
-        *_LARGE,
-        *_TAKE,
-        *_window(CONNECTION, 6),
-        *_TAKE,
-        *_window(OLDER, 6),
-        *_TAKE,
+        *request(),
+        *LARGE,
+        *TAKE,
+        *window(CONNECTION, 1),
+        *window(NEWEST, 1),
+        *again(3),
+        *TAKE,
+        *wait(4),
+        *TAKE,
     ],
     [
-        *_request(),
-        *_LARGE,
-        *_settings((0, 1)),
-        *_TAKE,
-        *_settings((0, 7), (3, 9)),
-        *_TAKE,
-        *_settings((2, 0)),
-        *_TAKE,
+        *request(8),
+        *LARGE,
+        *request(9),
+        *LARGE,
+        *TAKE,
+        *window(CONNECTION, 6),
+        *TAKE,
+        *window(OLDER, 6),
+        *TAKE,
     ],
     [
-        *_request(4),
-        *_send("start trailers", "body 5 more", "body", "trailers more", "trailers last"),
-        *_TAKE,
-        *_FINISH,
+        *request(),
+        *LARGE,
+        *settings((0, 1)),
+        *TAKE,
+        *settings((0, 7), (3, 9)),
+        *TAKE,
+        *settings((2, 0)),
+        *TAKE,
     ],
-    [*_request(4), *_send("start trailers", "body 300"), *_FINISH, *_TAKE],
-    [*_request(), *_send("hint", "start 204", "hint two", "body"), *_TAKE, *_FINISH],
-    [*_request(), *_send("start length 300", "body 5 more"), *_FAIL, *_TAKE, *_request(), *_FAIL, *_TAKE],
-    [*_request(), *_reset(), *_RECEIVE, *_send("start"), *_FINISH, *_TAKE],
-    [*_request(0, _GLUED), *_reset(), *_again(3), *_TAKE],
-    [*_request(), *_again(2), *_RESPOND, *_TAKE],
-    [*_post(), *_data(6), *_data(6), *_RECEIVE, *_data(1, how=2), *_reset(), *_RECEIVE, *_TAKE],
-    [*_post(), *_data(8), *_again(4), *_TAKE, *_RECEIVE, *_TAKE],
-    [*_post(), *_data(0), *_again(4), *_TAKE],
-    [*_post(), *_RESPOND, *_data(4), *_data(4, last=True), *_TAKE, *_request(), *_RESPOND],
-    [*_request(), *_RESPOND, *_data(4), *_TAKE, *_RECEIVE],
-    [*_request(), *_data(4), *_TAKE, *_FINISH],
     [
-        *_request(),
-        *_window(NEWEST, 0),
-        *_request(),
-        *_window(NEWEST, 7),
-        *_TAKE,
-        *_window(CONNECTION, 7),
-        *_TAKE,
+        *request(4),
+        *send("start trailers", "body 5 more", "body", "trailers more", "trailers last"),
+        *TAKE,
+        *FINISH,
     ],
-    [*_request(), *_window(NEXT, 1), *_TAKE],
-    [*_request(), *_reset(NEXT), *_TAKE],
+    [*request(4), *send("start trailers", "body 300"), *FINISH, *TAKE],
+    [*request(), *send("hint", "start 204", "hint two", "body"), *TAKE, *FINISH],
+    [*request(), *send("start length 300", "body 5 more"), *FAIL, *TAKE, *request(), *FAIL, *TAKE],
+    [*request(), *reset(), *RECEIVE, *send("start"), *FINISH, *TAKE],
+    [*request(0, GLUED), *reset(), *again(3), *TAKE],
+    [*request(), *again(2), *RESPOND, *TAKE],
+    [*post(), *data(6), *data(6), *RECEIVE, *data(1, how=2), *reset(), *RECEIVE, *TAKE],
+    [*post(), *data(8), *again(4), *TAKE, *RECEIVE, *TAKE],
+    [*post(), *data(0), *again(4), *TAKE],
+    [*post(), *RESPOND, *data(4), *data(4, last=True), *TAKE, *request(), *RESPOND],
+    [*request(), *RESPOND, *data(4), *TAKE, *RECEIVE],
+    [*request(), *data(4), *TAKE, *FINISH],
     [
-        *_request(0, 0x10),
-        *_request(2, 0x34),
-        *_request(1, 0x20),
-        *_RESPOND,
-        *_send("start", "body", which=1),
-        *_TAKE,
+        *request(),
+        *window(NEWEST, 0),
+        *request(),
+        *window(NEWEST, 7),
+        *TAKE,
+        *window(CONNECTION, 7),
+        *TAKE,
     ],
-    [*_request(0, 0x31), *_wait(3), *_TAKE],
-    [Kind.PING, 0, 2, *_TAKE, *_again(4), *_TAKE],
+    [*request(), *window(NEXT, 1), *TAKE],
+    [*request(), *reset(NEXT), *TAKE],
+    [
+        *request(0, 0x10),
+        *request(2, 0x34),
+        *request(1, 0x20),
+        *RESPOND,
+        *send("start", "body", which=1),
+        *TAKE,
+    ],
+    [*request(0, 0x31), *wait(3), *TAKE],
+    [Kind.PING, 0, 2, *TAKE, *again(4), *TAKE],
     [
         Kind.PRIORITY,
         0,
         NEXT,
         0,
-        *_request(),
+        *request(),
         Kind.PRIORITY,
         4,
         NEWEST,
         3,
-        *_LARGE,
+        *LARGE,
         Kind.PRIORITY,
         0,
         NEWEST,
         1,
-        *_TAKE,
+        *TAKE,
     ],
-    [*_request(), Kind.GOAWAY, 0, 0, 0, *_request(), *_TAKE, *_RESPOND, *_TAKE, *_EOF],
+    [*request(), Kind.GOAWAY, 0, 0, 0, *request(), *TAKE, *RESPOND, *TAKE, *EOF],
     [
-        *_request(),
-        *_SHUT_DOWN,
-        *_TAKE,
-        *_request(),
+        *request(),
+        *SHUT_DOWN,
+        *TAKE,
+        *request(),
         Kind.PING,
         4,
         1,
-        *_request(),
-        *_TAKE,
-        *_RESPOND,
-        *_DEADLINE,
-        *_TAKE,
+        *request(),
+        *TAKE,
+        *RESPOND,
+        *DEADLINE,
+        *TAKE,
     ],
-    [*_request(), *_SHUT_DOWN, *_DEADLINE, *_TAKE, *_DEADLINE, *_TAKE, *_RECEIVE],
+    [*request(), *SHUT_DOWN, *DEADLINE, *TAKE, *DEADLINE, *TAKE, *RECEIVE],
     [
-        *_WIDE,
-        *_request() * 2,
-        *_LARGE,
-        *_LARGE_TOO,
+        *WIDE,
+        *request() * 2,
+        *LARGE,
+        *LARGE_TOO,
         *(
             octet
             for stream, value in ((NEWEST, 0), (OLDER, 1), (NEWEST, 1))
-            for octet in _prefer(stream, value)
+            for octet in prefer(stream, value)
         ),
-        *_TAKE,
-        *_prefer(OLDER, 0),
-        *_TAKE * 4,
-        *_wait(4),
-        *_wait(5),
+        *TAKE,
+        *prefer(OLDER, 0),
+        *TAKE * 4,
+        *wait(4),
+        *wait(5),
     ],
-    [*_request(), *_LARGE, *_EOF, *_TAKE, *_RECEIVE],
-    [*_request(), *_LARGE, Kind.LOST, *_RECEIVE, *_send("start"), *_FINISH],
-    [*_request(2), *_FINISH, *_DEADLINE, *_DEADLINE, *_TAKE, *_DEADLINE, *_TAKE, *_wait(5), *_TAKE],
+    [*request(), *LARGE, *EOF, *TAKE, *RECEIVE],
+    [*request(), *LARGE, Kind.LOST, *RECEIVE, *send("start"), *FINISH],
+    [*request(2), *FINISH, *DEADLINE, *DEADLINE, *TAKE, *DEADLINE, *TAKE, *wait(5), *TAKE],
     [
-        *_request(6, 4),
-        *_RECEIVE,
-        *_say("accept b"),
-        *_TAKE,
-        *_frame(0x81, b"hi"),
-        *_RECEIVE,
-        *_say("text", "bytes 300"),
-        *_TAKE,
-        *_BYE,
-        *_RECEIVE,
-        *_TAKE,
-        *_FINISH,
-    ],
-    [
-        *_request(7, 4),
-        *_frame(0x81, b"early"),
-        *_say("accept"),
-        *_RECEIVE,
-        *_RECEIVE,
-        *_say("text 300", "close"),
-        *_TAKE,
-        *_BYE,
-        *_TAKE,
-        *_RECEIVE,
+        *request(6, 4),
+        *RECEIVE,
+        *say("accept b"),
+        *TAKE,
+        *frame(0x81, b"hi"),
+        *RECEIVE,
+        *say("text", "bytes 300"),
+        *TAKE,
+        *BYE,
+        *RECEIVE,
+        *TAKE,
+        *FINISH,
     ],
     [
-        *_request(7, 4),
-        *_say("accept"),
-        *_frame(0xC1, b"\xf2\x48\xcd\xc9\xc9\x07\x00"),
-        *_frame(0x89, b"p"),
-        *_RECEIVE,
-        *_RECEIVE,
-        *_TAKE,
-        *_frame(0x83, b""),
-        *_RECEIVE,
-        *_TAKE,
+        *request(7, 4),
+        *frame(0x81, b"early"),
+        *say("accept"),
+        *RECEIVE,
+        *RECEIVE,
+        *say("text 300", "close"),
+        *TAKE,
+        *BYE,
+        *TAKE,
+        *RECEIVE,
     ],
     [
-        *_request(6, 4),
-        *_say("accept", "bytes 70000", "bytes 70000"),
-        *_TAKE,
-        *_BYE,
-        *_TAKE,
-        *_window(NEWEST, 6),
-        *_window(CONNECTION, 6),
-        *_TAKE,
-        *_RECEIVE,
+        *request(7, 4),
+        *say("accept"),
+        *frame(0xC1, b"\xf2\x48\xcd\xc9\xc9\x07\x00"),
+        *frame(0x89, b"p"),
+        *RECEIVE,
+        *RECEIVE,
+        *TAKE,
+        *frame(0x83, b""),
+        *RECEIVE,
+        *TAKE,
     ],
-    [*_request(6, 4), *_say("accept"), *_TAKE, *_wait(3), *_TAKE, *_wait(4), *_TAKE, *_RECEIVE, *_RECEIVE],
-    [*_request(6, 4), *_say("accept"), *_data(0, last=True), *_TAKE, *_RECEIVE, *_RECEIVE],
     [
-        *_request(6, 4),
-        *_say("deny", "deny body"),
-        *_TAKE,
-        *_request(6, 4),
-        *_say("close"),
-        *_TAKE,
-        *_request(6),
-        *_FAIL,
-        *_TAKE,
+        *request(6, 4),
+        *say("accept", "bytes 70000", "bytes 70000"),
+        *TAKE,
+        *BYE,
+        *TAKE,
+        *window(NEWEST, 6),
+        *window(CONNECTION, 6),
+        *TAKE,
+        *RECEIVE,
     ],
-    [*_request(6, 4), *_say("accept"), *_SHUT_DOWN, *_TAKE, *_BYE, *_TAKE, *_RECEIVE, *_RECEIVE],
-    [*_request(6, 4), *_RECEIVE, *_data(0, last=True), *_RECEIVE, *_TAKE, *_say("accept"), *_TAKE],
-    [*_request(6, 4), *_wait(4), *_TAKE, *_RECEIVE, *_say("accept"), *_reset(), *_TAKE],
+    [*request(6, 4), *say("accept"), *TAKE, *wait(3), *TAKE, *wait(4), *TAKE, *RECEIVE, *RECEIVE],
+    [*request(6, 4), *say("accept"), *data(0, last=True), *TAKE, *RECEIVE, *RECEIVE],
+    [
+        *request(6, 4),
+        *say("deny", "deny body"),
+        *TAKE,
+        *request(6, 4),
+        *say("close"),
+        *TAKE,
+        *request(6),
+        *FAIL,
+        *TAKE,
+    ],
+    [*request(6, 4), *say("accept"), *SHUT_DOWN, *TAKE, *BYE, *TAKE, *RECEIVE, *RECEIVE],
+    [*request(6, 4), *RECEIVE, *data(0, last=True), *RECEIVE, *TAKE, *say("accept"), *TAKE],
+    [*request(6, 4), *wait(4), *TAKE, *RECEIVE, *say("accept"), *reset(), *TAKE],
 )
 
 
@@ -295,21 +259,22 @@ def http2_seeds() -> list[bytes]:
     """Return connections under each of the settings, to each kind of client; each request; each message."""
     worlds = list(itertools.product(range(len(SETTINGS)), range(len(HELLOS))))
     seeds = [
-        bytes([*worlds[(number + shift * 7) % len(worlds)], *story])
+        bytes([*worlds[(number + shift * 11) % len(worlds)], *story])
         for number, story in enumerate(_STORIES)
-        for shift in range(len(SETTINGS))
+        for shift in range(_WORLDS)
     ]
-    for template in range(40):
-        opening = _request(template) + _post(template, 0x40)
-        seeds.append(bytes([template % len(SETTINGS), 0, *opening, *_TAKE, *_RESPOND, *_RECEIVE, *_TAKE]))
+    seeds += [bytes([settings, hello, *story]) for settings, hello, story in CORNERS]
+    for template in range(_TEMPLATES):
+        opening = request(template) + post(template, 0x40)
+        seeds.append(bytes([template % len(SETTINGS), 0, *opening, *TAKE, *RESPOND, *RECEIVE, *TAKE]))
     for number, name in enumerate(NAMES):
-        messages = _send("hint", name, "start", name, "body 5 more", name, "body 5", name)
+        messages = send("hint", name, "start", name, "body 5 more", name, "body 5", name)
         seeds.append(
-            bytes([number % len(SETTINGS), number % 3, *_request(number % 9), *messages, *_FINISH, *_TAKE])
+            bytes([number % len(SETTINGS), number % 3, *request(number % 9), *messages, *FINISH, *TAKE])
         )
     for number, name in enumerate(WEBSOCKET_NAMES):
-        messages = [*_RECEIVE, *_say(name, "accept", name), *_TAKE, *_BYE, *_say(name), *_TAKE, *_RECEIVE]
-        seeds.append(bytes([number % len(SETTINGS), number % 2, *_request(6 + number % 2, 4), *messages]))
+        messages = [*RECEIVE, *say(name, "accept", name), *TAKE, *BYE, *say(name), *TAKE, *RECEIVE]
+        seeds.append(bytes([number % len(SETTINGS), number % 2, *request(6 + number % 2, 4), *messages]))
     rng = random.Random(5)
     seeds += [mutate_http2(mutate_http2(rng.choice(seeds), rng), rng) for _ in range(_RANDOM_SEEDS)]
     return seeds

@@ -43,9 +43,9 @@ from .world import (
     Wait,
 )
 
-__all__ = ["Call", "Http2World", "State"]
+__all__ = ["START", "Call", "Http2World", "State"]
 
-_START: Final = 1_000.0
+START: Final = 1_000.0
 _ADDRESSES: Final = (("192.0.2.1", 50_000), ("192.0.2.2", 443))
 _MAX_AT_ONCE: Final = 16
 _REFUSALS: Final = (UnexpectedMessage, InvalidMessage, ClientDisconnected)
@@ -93,7 +93,7 @@ class Http2World:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.now = _START
+        self.now = START
         known = settings.h2c == "prior-knowledge"
         self.transport = TransportInfo(*_ADDRESSES, secure=not known, alpn=None if known else "h2")
         self.connection = Connection(self.transport, settings, self.now, {"shared": []})
@@ -116,6 +116,8 @@ class Http2World:
         """Opened by the last operation."""
         self.fresh: list[Frame] = []
         """Read from the server by the last operation."""
+        self.content_at: dict[int, float] = {}
+        """When content came last, by stream."""
         self.touched: set[int] = set()
         """The streams of frames that the client had sent between the last two times that octets were taken."""
         self.do(Take())
@@ -195,7 +197,11 @@ class Http2World:
             return
         self.largest_read = max(self.largest_read, len(data))
         self.observer.sent(data)
+        before = {number: len(said.content) for number, said in self.peer.streams.items()}
         self.peer.receive_data(data)
+        for number, said in self.peer.streams.items():
+            if len(said.content) > before.get(number, 0):
+                self.content_at[number] = self.now
         step = cut or max(1, len(data))
         for start in range(0, len(data), step):
             self.connection.receive_data(data[start : start + step], self.now)
@@ -289,7 +295,7 @@ class Http2World:
     def _judge_refusal(self, name: str, error: Exception, call: Call, expected: object) -> None:
         *_, gone, ended, _, _ = self.before.exchange
         assert gone or not isinstance(error, ClientDisconnected), "the client is there"
-        if not ended:
+        if not ended and not (gone and isinstance(error, ClientDisconnected)):
             wrong = expected is not None and isinstance(error, expected)  # type: ignore[arg-type]
             lengths = call.kind == "websocket" and call.state == "denied"  # Content-Length may not fit.
             assert wrong or lengths, f"a legal message is refused: {name}, {error}"
