@@ -213,6 +213,22 @@ async def test_new_keys_may_be_asked_for(authority: Authority) -> None:
             process.terminate()
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the command openssl")
+async def test_a_client_may_not_negotiate_again(authority: Authority) -> None:
+    """RFC 9113 §9.2.1. The command asks for it when it reads a line with R."""
+    async with make_server(hello, **authority.options) as server:
+        host, port = place(server)
+        command = [*("openssl", "s_client", "-connect", f"{host}:{port}", "-tls1_2"), "-noservername"]
+        async with await anyio.open_process(command) as process:
+            assert process.stdin is not None
+            assert process.stderr is not None
+            await process.stdin.send(b"R\n")
+            told = b""
+            while b"no renegotiation" not in told:
+                told += await process.stderr.receive()
+            process.terminate()
+
+
 # Clients that do not read.
 
 
