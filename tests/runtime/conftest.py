@@ -22,6 +22,12 @@ _TIMEOUT = 20.0
 """Seconds for one test: a test that hangs fails."""
 
 
+def pytest_collection_finish() -> None:
+    """Take the thousands of tests themselves out of what the garbage collector looks at after each of them."""
+    gc.collect()
+    gc.freeze()
+
+
 @dataclass(frozen=True)
 class Backend:
     """An event loop to run a test in."""
