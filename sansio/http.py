@@ -107,6 +107,7 @@ class HttpExchange(Exchange):
         "_legal",
         "_opened",
         "_owed",
+        "_told",
         "_trailer_lines",
         "bodyless",
         "bytes_in",
@@ -146,6 +147,7 @@ class HttpExchange(Exchange):
         self._content: list[bytes] = []
         self._content_ended = head.content_length == 0
         self._end_taken = False
+        self._told = False  # That the peer has ended its side.
         self._opened = now
         self._ended_at = now
         self._trailer_lines: list[bytes] = []
@@ -169,6 +171,7 @@ class HttpExchange(Exchange):
                 self._framing.content_taken(self, now)
             return {"type": "http.request", "body": body, "more_body": not self._content_ended}
         if self.half_closed:
+            self._told = True
             return {"type": "http.disconnect"}
         if not self.waiting:  # Asking again, after a cancelled wait, gives the peer no more time.
             self.waiting = True
@@ -200,20 +203,21 @@ class HttpExchange(Exchange):
     def finish(self, error: BaseException | None, now: float) -> None:
         """Say that the application has returned or raised. See `Exchange.finish`."""
         state = self.state
+        blamed = error is None and not self._told  # Who was told of a disconnect may leave all as it is.
         if self.ended:
             pass
         elif state is ResponseState.AWAITING_START or state is ResponseState.HEAD_HELD:
-            if error is None:
+            if blamed:
                 self.failure = "the application returned without completing a response"
             self._enter(ResponseState.COMPLETE, now)
             self._framing.send_server_error(self, now)
         elif state is ResponseState.CONTENT:
-            if error is None:
+            if blamed:
                 self.failure = "the application returned in the middle of its response"
             self._enter(ResponseState.CUT, now)
             self._framing.cut_response(self, now)
         else:  # Trailers were announced.
-            if error is None:
+            if blamed:
                 self.failure = "the application announced trailers and did not send them"
             self._enter(ResponseState.COMPLETE, now)
             self._framing.send_trailers(self, [], now)

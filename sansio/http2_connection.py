@@ -149,25 +149,30 @@ class Http2Connection:
         if not self.count(SETTINGS, now):
             return
         sender = self.sender
+        window = largest = sender.initial_window
         for identifier, value in decode_settings(payload):
             failure = judge_setting(identifier, value)
             if failure is not None:
                 self.fail(*failure, now)
                 return
             if identifier == INITIAL_WINDOW_SIZE:
-                change = value - sender.initial_window
-                sender.initial_window = value
-                for stream in list(self.streams.values()):
-                    if stream.window + change > MAX_WINDOW_SIZE:
-                        self.fail(ErrorCodes.FLOW_CONTROL_ERROR, "window beyond what a window can be", now)
-                        return
-                    sender.open_window(stream, change)
+                window = value
+                largest = max(largest, value)
             elif identifier == SETTING_MAX_FRAME_SIZE:
                 sender.max_frame_size = min(value, _LARGEST_FRAME)
             elif identifier == HEADER_TABLE_SIZE:
                 # The table that we use has no entries, but a smaller one has to be acknowledged. RFC 9113 §4.3.1
                 sender.resizes_table = sender.resizes_table or value < self._table_size
                 self._table_size = min(value, self._table_size)
+        # One frame may change the window thousands of times. Each is judged, and the streams see what comes of all.
+        if largest != sender.initial_window or window != sender.initial_window:
+            change, highest = window - sender.initial_window, largest - sender.initial_window
+            sender.initial_window = window
+            for stream in list(self.streams.values()):
+                if stream.window + highest > MAX_WINDOW_SIZE:
+                    self.fail(ErrorCodes.FLOW_CONTROL_ERROR, "window beyond what a window can be", now)
+                    return
+                sender.open_window(stream, change)
         self.write_control(encode_frame(SETTINGS, ACK, 0, b""), now)
 
     def receive_ping(self, flags: int, payload: bytes, now: float) -> None:

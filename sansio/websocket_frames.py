@@ -66,6 +66,9 @@ PROTOCOL_ERROR: Final = 1002
 INVALID_DATA: Final = 1007
 TOO_BIG: Final = 1009
 
+_TRY_AGAIN_LATER: Final = b"\x03\xf5"  # 1013
+_BAD_GATEWAY: Final = b"\x03\xf6"  # 1014
+
 _MAX_HEADER_SIZE: Final = 14
 _MAX_REASON_SIZE: Final = 123
 _MAX_PIECES: Final = 1_024
@@ -119,6 +122,7 @@ class _Gate:
     """
 
     __slots__ = (
+        "_closing",
         "_compressed",
         "_control",
         "_decoder",
@@ -129,6 +133,7 @@ class _Gate:
         "_pieces",
         "_size",
         "_text",
+        "bad_gateway",
         "fragments",
         "message",
     )
@@ -140,6 +145,8 @@ class _Gate:
         """Frames of the message that is being read; 0: there is none."""
         self.message: str | bytes | None = None
         """A compressed message that is complete."""
+        self.bad_gateway = False
+        """The peer has closed with 1014: the registry has that code, and wsproto does not know it."""
         self._pieces: list[bytes] = []
         self._text: list[str] = []
         self._octets = 0  # Of its payload, as it came.
@@ -148,6 +155,7 @@ class _Gate:
         self._max_fragments = max_fragments
         self._inflater = inflater
         self._control = False
+        self._closing = False
         self._compressed = False
         self._decoder: codecs.IncrementalDecoder | None = None  # The compressed message is text.
 
@@ -163,6 +171,7 @@ class _Gate:
     ) -> CloseReason | RsvBits:
         # A control frame between the fragments of a message leaves the message alone (RFC 7692 §6.1).
         self._control = opcode.iscontrol()
+        self._closing = opcode is Opcode.CLOSE
         if self._control:
             return _NO_BITS
         if (opcode is Opcode.CONTINUATION) is not (self.fragments > 0):
@@ -187,6 +196,9 @@ class _Gate:
         proto: FrameDecoder | FrameProtocol,  # noqa: ARG002 - wsproto's signature.
         data: bytes,
     ) -> bytes | CloseReason:
+        if self._closing and data[:2] == _BAD_GATEWAY:
+            self.bad_gateway = True
+            return _TRY_AGAIN_LATER + data[2:]
         if self._control or not self._compressed or self._inflater is None:
             return data
         return self._take(self._inflater.inflate(data)) or b""
@@ -376,7 +388,7 @@ class FrameReader:
                 assert isinstance(event, CloseConnection)  # noqa: S101 - nothing else is left.
                 # wsproto's own texts are those of Python's exceptions.
                 if library.state is ConnectionState.REMOTE_CLOSING:
-                    return Close(int(event.code), event.reason or "")
+                    return Close(1014 if self._gate.bad_gateway else int(event.code), event.reason or "")
                 return Failure(int(event.code), _FAILURES[int(event.code)])
         _gather(self._pieces, self._text)
         return None

@@ -348,6 +348,24 @@ def test_a_client_that_has_ended_its_side_may_still_read() -> None:
     assert (pair.response.body, pair.response.complete) == (b"hi", True)
 
 
+@pytest.mark.parametrize(
+    ("messages", "status", "complete"), [([], 500, True), ([start(), body(b"part", more=True)], 200, False)]
+)
+def test_who_was_told_that_the_client_has_ended_may_leave_all_as_it_is(
+    messages: list[Message], status: int, complete: bool
+) -> None:
+    """ASGI: a disconnect is the end of what an application can be blamed for."""
+    call = (pair := opened()).call
+    call.receive()
+    for message in messages:
+        call.send(message)
+    pair.eof()
+    assert call.receive() == DISCONNECT
+    call.finish()
+    assert call.exchange.failure is None
+    assert (pair.response.status, pair.response.complete) == (status, complete)
+
+
 # The head is held back.
 
 

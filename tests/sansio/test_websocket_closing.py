@@ -23,10 +23,10 @@ def payload(code: int, reason: bytes = b"") -> bytes:
 
 
 @pytest.mark.parametrize(
-    "code", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 3000, 4999]
+    "code", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999]
 )
 def test_a_code_goes_both_ways(code: int) -> None:
-    """RFC 6455 §7.4."""
+    """RFC 6455 §7.4, and the registry of §11.7, which has 1014 too."""
     ours = WebSocketPair()
     ours.open()
     ours.tell(closing(code=code, reason="é"))
@@ -37,6 +37,17 @@ def test_a_code_goes_both_ways(code: int) -> None:
     theirs.send(close_frame(code, "é".encode()))
     assert theirs.frames == [Frame(CLOSE, payload(code, "é".encode()))]
     assert theirs.disconnect() == (code, "é")
+
+
+@pytest.mark.parametrize("cut", [1, 2, 7, 1_000])
+@pytest.mark.parametrize("opcode", [CLOSE, PING])
+def test_what_begins_like_1014_is_what_it_is(opcode: int, cut: int) -> None:
+    pair = WebSocketPair()
+    pair.open()
+    octets = frame(opcode, b"\x03\xf6why")
+    for start in range(0, len(octets), cut):
+        pair.send(octets[start : start + cut])
+    assert pair.frames == [Frame(CLOSE if opcode == CLOSE else PONG, b"\x03\xf6why")]
 
 
 @pytest.mark.parametrize(
