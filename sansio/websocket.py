@@ -374,6 +374,8 @@ class WebSocketExchange(HttpExchange):
         self._reason = reason
         self._stop_pings()
         self._enter(ResponseState.COMPLETE, now)
+        if self._reader is not None:
+            self._reader.drop_messages()
         outbox.set_deadline(Deadline.CLOSE_FRAME, now + self._settings.ws_close_timeout)
         self._read_closing(now)
 
@@ -410,9 +412,11 @@ class WebSocketExchange(HttpExchange):
         outbox.set_deadline(Deadline.PING, now + self._settings.ws_ping_interval)
         if not self._ping_open:
             self._pings += 1
-            self._ping_open = payload = b"%d" % self._pings
-            outbox.write(encode_header(PING, len(payload)) + payload)
+            self._ping_open = b"%d" % self._pings
             self._await_pong(now)
+        elif not self._rest:
+            return  # One at a time; but while nothing is read, only a write finds out that the peer has gone.
+        outbox.write(encode_header(PING, len(self._ping_open)) + self._ping_open)
 
     def _await_pong(self, now: float) -> None:
         self._framing.outbox.set_deadline(Deadline.PONG, now + self._settings.ws_ping_timeout)

@@ -134,6 +134,7 @@ class _Gate:
         "_size",
         "_text",
         "bad_gateway",
+        "dropping",
         "fragments",
         "message",
     )
@@ -147,6 +148,8 @@ class _Gate:
         """A compressed message that is complete."""
         self.bad_gateway = False
         """The peer has closed with 1014: the registry has that code, and wsproto does not know it."""
+        self.dropping = False
+        """Messages are nobody's any more."""
         self._pieces: list[bytes] = []
         self._text: list[str] = []
         self._octets = 0  # Of its payload, as it came.
@@ -201,6 +204,8 @@ class _Gate:
             return _TRY_AGAIN_LATER + data[2:]
         if self._control or not self._compressed or self._inflater is None:
             return data
+        if self.dropping:
+            return b""
         return self._take(self._inflater.inflate(data)) or b""
 
     def frame_inbound_complete(
@@ -212,7 +217,7 @@ class _Gate:
             return None
         self.fragments = 0
         self._octets = 0
-        if not self._compressed or self._inflater is None:
+        if not self._compressed or self._inflater is None or self.dropping:
             return None
         wrong = self._take(self._inflater.finish(), final=True)
         self.message = "".join(self._text) if self._decoder is not None else b"".join(self._pieces)
@@ -269,6 +274,10 @@ class FrameReader:
         self._decoder: codecs.IncrementalDecoder | None = None  # The current message is text.
         self._pieces: list[bytes] = []  # Of the current message.
         self._text: list[str] = []
+
+    def drop_messages(self) -> None:
+        """Look only for the end: what compressed messages stand for is nobody's any more, and is not made."""
+        self._gate.dropping = True
 
     def read(self, data: bytes, start: int) -> tuple[int, Event | None]:
         """Read octets from `start`, up to the end of a frame; return where it stopped and what that completed."""

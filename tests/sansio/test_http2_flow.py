@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 from h2.events import DataReceived, StreamEnded
 
+from fuzz.laws_work import count_lines
 from sansio import ClientDisconnected, Settings
 from tests.messages import body, start
 from tests.peers import (
@@ -368,6 +369,42 @@ def test_a_window_that_settings_make_negative_grows_back() -> None:
     assert len(call.view.content) == 1_000
     pair.send(window_update(1, 2_000))
     assert call.view.ended
+
+
+@pytest.mark.parametrize(
+    ("values", "sent"),
+    [((0, 10, 5), 5), ((10, 0), 3), ((2, 2, 2), 3), ((100, 0, 100), 100), ((4,) * 2_700 + (9,), 9)],
+)
+def test_of_many_changes_of_a_window_the_last_one_counts(values: tuple[int, ...], sent: int) -> None:
+    """RFC 9113 §6.5.3: "The values in the SETTINGS frame MUST be processed in the order they appear"."""
+    pair = Http2Pair(hello=((4, 3),))
+    call = pair.open()
+    call.respond(bytes(1_000))
+    assert len(call.view.content) == 3
+    pair.send(settings(*((4, value) for value in values)))
+    assert len(call.view.content) == sent
+
+
+def test_a_window_that_is_too_large_for_a_moment_is_too_large() -> None:
+    """RFC 9113 §6.9.2: the maximum must not be exceeded by "a change to SETTINGS_INITIAL_WINDOW_SIZE" either."""
+    pair = Http2Pair()
+    pair.open().respond(b"x")
+    pair.open()
+    pair.send(window_update(3, 1))
+    pair.send(settings((4, LARGEST), (4, 0)))
+    pair.expect_connection_error(Code.FLOW_CONTROL_ERROR)
+
+
+def test_a_frame_of_settings_costs_each_stream_one_step() -> None:
+    """RFC 9113 §10.5: what may be abused is to change "the same setting multiple times in the same frame"."""
+    steps = []
+    for streams in (1, 51):
+        pair = Http2Pair()
+        for _ in range(streams):
+            pair.open()
+        frame = settings(*((4, 100 + number % 2) for number in range(2_700)))
+        steps.append(count_lines(lambda pair=pair, frame=frame: pair.send(frame)))  # type: ignore[misc]  # It has a default.
+    assert steps[1] < 2 * steps[0]
 
 
 def test_a_stream_s_window_that_grows_too_large_ends_the_stream() -> None:

@@ -1,6 +1,6 @@
 """The law of HTTP/2 as h2 sees it: what h2 accepts we accept, what it refuses we refuse, or a row says who is right.
 
-The table with the reasons is `tests.sansio.http2_differences.DIFFERENCES`. Each row has an example, so that none
+The table with the reasons is `fuzz.against_http2_differences.DIFFERENCES`. Each row has an example, so that none
 outlives its reason.
 """
 
@@ -13,6 +13,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from fuzz.against_http2_differences import DIFFERENCES, HEAD, HELLO, STREAM
+from fuzz.against_http2_frames import LINES, METHODS, PATHS
+from fuzz.against_http2_judge import Trial
 from tests.peers import (
     HEADERS,
     block,
@@ -29,9 +32,6 @@ from tests.peers import (
     settings,
     window_update,
 )
-
-from .http2_differences import DIFFERENCES, HEAD, HELLO, STREAM
-from .http2_judge import Trial
 
 
 @pytest.mark.parametrize("name", DIFFERENCES)
@@ -65,58 +65,9 @@ def test_what_is_malformed_ends_its_stream(frames: list[bytes]) -> None:
 # Frames, legal and others.
 
 numbers: Final = st.sampled_from([1, 1, 1, 3, 3, 3, 5, 7, 9, 11, 2, 0, 2**31 + 1])
-paths: Final = st.sampled_from([b"/a", b"/b?c", b"/%41", b"/", b"*", b"a", b"/ b", b"/\xff", b""])
-methods: Final = st.sampled_from(
-    [
-        b"GET",
-        b"GET",
-        b"POST",
-        b"POST",
-        b"POST",
-        b"HEAD",
-        b"OPTIONS",
-        b"get",
-        b"G T",
-        b"",
-        b"TRACE",
-        b"CONNECT",
-    ]
-)
-lines: Final = st.sampled_from(
-    [
-        (b"accept", b"*/*"),
-        (b"x", b""),
-        (b"x-opaque", b"\x80\xff\t!"),
-        (b"cookie", b"a=b"),
-        (b"cookie", b"c=d"),
-        (b"te", b"trailers"),
-        (b"te", b"gzip"),
-        (b"content-length", b"0"),
-        (b"content-length", b"5"),
-        (b"content-length", b"5, 5"),
-        (b"content-length", b"99999999999999999999"),
-        (b"host", b"a"),
-        (b"host", b"A"),
-        (b"host", b"b"),
-        (b"expect", b"100-continue"),
-        (b"expect", b"200"),
-        (b"connection", b"close"),
-        (b"transfer-encoding", b"chunked"),
-        (b"X", b"y"),
-        (b"a b", b"c"),
-        (b"a(b", b"c"),
-        (b"", b"c"),
-        (b"a:b", b"c"),
-        (b"x", b" y"),
-        (b"x", b"\x00"),
-        (b"x", b"\x7f"),
-        (b":path", b"/"),
-        (b":status", b"200"),
-        (b":protocol", b"websocket"),
-        (b":unknown", b"1"),
-        (b"x", b"v" * 1_500),
-    ]
-)
+paths: Final = st.sampled_from(PATHS)
+methods: Final = st.sampled_from(METHODS)
+lines: Final = st.sampled_from(LINES)
 
 
 @st.composite

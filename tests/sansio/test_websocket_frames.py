@@ -171,6 +171,23 @@ def test_compressed_and_plain_messages_take_turns() -> None:
     assert read(inflating(), [b"".join(frames)]) == ["abc", "abc", b"abc", b"", b""]
 
 
+@pytest.mark.parametrize("size", [1, 5, 100, 100_000])
+@pytest.mark.parametrize("opcode", [TEXT, BINARY], ids=["text", "binary"])
+def test_messages_that_are_nobody_s_are_not_inflated_and_the_end_is_found(opcode: int, size: int) -> None:
+    """RFC 6455 §1.4: after a close frame "any further data received" is discarded."""
+    bomb = deflated(bytes(16 << 20))
+    half = len(bomb) // 2
+    begun = frame(opcode, bomb[:50], fin=False, rsv=RSV1)
+    rest = frame(CONTINUATION, bomb[50:half], fin=False) + frame(CONTINUATION, b"not deflated")
+    closing = frame(opcode, bomb, rsv=RSV1) + frame(CLOSE, b"\x03\xe8")
+    reader = inflating(1 << 20)
+    assert read(reader, [begun]) == []
+    reader.drop_messages()
+    found = read(reader, cut(rest + closing, range(0, len(rest + closing), size)))
+    empty = "" if opcode == TEXT else b""
+    assert found == [empty, empty, Close(1000, "")]
+
+
 def test_a_message_of_many_small_pieces_is_whole() -> None:
     text = "ä€\U0001f600x" * 400
     content = text.encode()
