@@ -1,43 +1,91 @@
-"""``python -m fuzz TARGET SECONDS [--seed N]``, or ``--replay FILE``, or nothing for a list of the targets."""
+"""``python -m fuzz TARGET SECONDS``, or nothing for a list of the targets; ``--help`` has the rest."""
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from pathlib import Path
 
-from .campaign import TARGET_NAMES, Campaign, load_targets, replay, write_seeds
+from .campaign import CORPUS, TARGET_NAMES, Campaign, load_targets, replay, write_seeds
+from .ledger import Entry, code_of, read_entries, standing, write_entry
+from .reached import measure, tell
 
-_EPILOG = "A find is written to fuzz/finds/. The exit status is 1 if there is one."
+_EPILOG = "A find is written to fuzz/finds/. The exit status is 1 if there was one."
+_ALL = "all"
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m fuzz", description="Fuzz tricorn's core.", epilog=_EPILOG
     )
-    parser.add_argument("target", nargs="?", help="what to aim at; without it, list the targets")
-    parser.add_argument("seconds", nargs="?", type=float, default=60.0, help="how long (default: 60)")
+    parser.add_argument(
+        "target", nargs="?", help=f"what to aim at, or {_ALL!r}; without it, list the targets"
+    )
+    parser.add_argument(
+        "seconds", nargs="?", type=float, default=60.0, help="how long for each (default: 60)"
+    )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the random choices (default: 1)")
     parser.add_argument("--plain", action="store_true", help="do not use atheris")
     parser.add_argument(
         "--replay", type=Path, metavar="FILE", help="run one input again and show what happens"
     )
     parser.add_argument("--seeds", type=Path, metavar="DIRECTORY", help="write the seed corpus there")
+    parser.add_argument(
+        "--coverage",
+        action="store_true",
+        help="tell which lines of sansio the inputs run that are there by now",
+    )
+    parser.add_argument(
+        "--status", action="store_true", help="tell how long each target was fuzzed since its code changed"
+    )
     options = parser.parse_args(arguments)
+    names = TARGET_NAMES if options.target in {None, _ALL} else (options.target,)
+    if not set(names) <= set(TARGET_NAMES):
+        parser.error(f"no target {options.target!r}; there are: {', '.join(TARGET_NAMES)}, {_ALL}")
+    if options.coverage:
+        for line in tell(*measure(names, options.seconds)):
+            print(line)
+        return 0
+    if options.status:
+        return _tell_status(names)
     if options.target is None:
-        for name, target in load_targets().items():
-            print(f"{name:<14}{target.about}")
-        return 0
-    if options.target not in TARGET_NAMES:
-        parser.error(f"no target {options.target!r}; there are: {', '.join(TARGET_NAMES)}")
-    if options.replay is None and options.seeds is None:
-        target = load_targets(instrumented=not options.plain)[options.target]
-        return Campaign(options.target, options.seconds, options.seed).attack(target, plain=options.plain)
-    target = load_targets()[options.target]
+        return _tell_targets()
+    if options.target == _ALL:
+        words = [str(options.seconds), "--seed", str(options.seed), *(["--plain"] if options.plain else [])]
+        return max(subprocess.call([sys.executable, "-m", "fuzz", name, *words]) for name in names)
+    if options.replay is not None:
+        return replay(load_targets()[options.target].check, options.replay)
     if options.seeds is not None:
-        write_seeds(target, options.seeds)
+        write_seeds(load_targets()[options.target], options.seeds)
         return 0
-    return replay(target.check, options.replay)
+    return _attack(options.target, options.seconds, options.seed, plain=options.plain)
+
+
+def _attack(name: str, seconds: float, seed: int, *, plain: bool) -> int:
+    target = load_targets(instrumented=not plain)[name]
+    code = code_of(target)
+
+    def write_down(campaign: Campaign) -> None:
+        write_entry(Entry(name, code, campaign.cpu_seconds, campaign.inputs, len(campaign.finds)))
+
+    campaign = Campaign(name, seconds, seed, corpus=CORPUS / name, when_done=write_down)
+    return campaign.attack(target, plain=plain)
+
+
+def _tell_targets() -> int:
+    for name, target in load_targets().items():
+        print(f"{name:<18}{target.about}")
+    return 0
+
+
+def _tell_status(names: tuple[str, ...]) -> int:
+    entries = read_entries()
+    print(f"{'':18}{'minutes of CPU':>15}{'inputs':>12}{'finds':>7}")
+    for name in names:
+        entry = standing(name, code_of(load_targets()[name]), entries)
+        print(f"{name:<18}{entry.cpu_seconds / 60:>15.1f}{entry.inputs:>12,}{entry.finds:>7}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -19,14 +20,42 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
+from .words import write_dictionary
+
 if TYPE_CHECKING:
     from .targets import Target
 
-__all__ = ["FINDS", "TARGET_NAMES", "Campaign", "load_targets", "replay", "write_seeds"]
+__all__ = [
+    "CORPUS",
+    "FINDS",
+    "KEPT",
+    "TARGET_NAMES",
+    "Campaign",
+    "failure_of",
+    "load_targets",
+    "replay",
+    "write_seeds",
+]
 
-TARGET_NAMES: Final = ("http1", "gate", "scope", "websocket", "http2", "field_blocks")
+TARGET_NAMES: Final = (
+    "connection",
+    "http1",
+    "gate",
+    "against_http1",
+    "scope",
+    "websocket",
+    "http2",
+    "field_blocks",
+    "against_http2",
+    "against_websocket",
+)
 
 FINDS: Final = Path(__file__).parent / "finds"
+"""Where a campaign writes what it finds."""
+CORPUS: Final = Path(__file__).parent / "corpus"
+"""Where it keeps, for each target, inputs that reached something new: the next one begins with them."""
+KEPT: Final = Path(__file__).parent / "kept"
+"""Finds of the past, made small, each called ``TARGET-...``: the tests run them, and campaigns begin with them."""
 _SHRINKING_SECONDS: Final = 10.0
 _MAX_SIZE: Final = 8_192
 _INPUT_TIMEOUT: Final = 30
@@ -73,16 +102,33 @@ def replay(check: Callable[[bytes], None], file: Path) -> int:
 
 
 class Campaign:
-    """A target under fire for some seconds. The name is what its finds are called after."""
+    """A target under fire for some seconds. The name is what its finds are called after.
 
-    def __init__(self, name: str, seconds: float, seed: int = 1, *, finds: Path = FINDS) -> None:
+    `corpus` is a directory: what is in it is tried first, and inputs that reach something new are added, if atheris
+    guides the campaign. Several campaigns may share it. Without it, the corpus is gone with the campaign.
+    `when_done` is called with the campaign when its time is over.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        seconds: float,
+        seed: int = 1,
+        *,
+        finds: Path = FINDS,
+        corpus: Path | None = None,
+        when_done: Callable[[Campaign], None] = lambda _: None,
+    ) -> None:
         self.finds: dict[str, Path] = {}
         """Where the first find of each kind was written."""
         self.inputs = 0
+        self.cpu_seconds = 0.0
         self._name = name
         self._seconds = seconds
         self._seed = seed
         self._directory = finds
+        self._corpus = corpus
+        self._when_done = when_done
         self._end = 0.0
 
     def attack(self, target: Target, *, plain: bool = False) -> int:
@@ -103,7 +149,7 @@ class Campaign:
 
     def _run_plain(self, target: Target) -> None:
         rng = random.Random(self._seed)
-        pool = target.seeds()
+        pool = target.seeds() + [file.read_bytes() for file in sorted(KEPT.glob(f"{self._name}-*"))]
         for data in pool:
             if time.monotonic() > self._end:
                 return
@@ -112,13 +158,16 @@ class Campaign:
             self._try(target, target.mutate(rng.choice(pool), rng)[:_MAX_SIZE])
 
     def _run_guided(self, atheris: ModuleType, target: Target) -> None:
-        corpus = tempfile.TemporaryDirectory(prefix="tricorn-corpus-")
+        temporary = tempfile.TemporaryDirectory(prefix="tricorn-fuzz-")
+        corpus = self._corpus or Path(temporary.name) / "corpus"
+        seeds = Path(temporary.name) / "seeds"
+        dictionary = Path(temporary.name) / "words"
 
         def one_input(data: bytes) -> None:
             self._try(target, data)
             if time.monotonic() > self._end:
                 status = self._finish()
-                corpus.cleanup()
+                temporary.cleanup()
                 os._exit(status)  # libFuzzer has no other way out that lets us say the status.
 
         def change(data: bytes, max_size: int, seed: int) -> bytes:
@@ -129,7 +178,11 @@ class Campaign:
                 changed = target.mutate(data, rng)
             return changed[:max_size]
 
-        write_seeds(target, Path(corpus.name))
+        corpus.mkdir(parents=True, exist_ok=True)
+        write_seeds(target, seeds)
+        for file in KEPT.glob(f"{self._name}-*"):
+            shutil.copy(file, seeds)
+        write_dictionary(target.words, dictionary)
         arguments = [
             sys.argv[0],
             f"-seed={self._seed or 1}",  # Zero means "any" to libFuzzer.
@@ -138,7 +191,9 @@ class Campaign:
             f"-artifact_prefix={self._directory}{os.sep}{self._name}-",
             f"-report_slow_units={_INPUT_TIMEOUT}",  # Making a find small is slow.
             "-verbosity=0",
-            corpus.name,
+            *([f"-dict={dictionary}"] if target.words else []),
+            str(corpus),  # What is new is written to the first.
+            str(seeds),
         ]
         atheris.Setup(arguments, one_input, custom_mutator=change)
         atheris.Fuzz()
@@ -159,9 +214,14 @@ class Campaign:
         print(f"replay with: python -m fuzz {self._name} --replay {file}", flush=True)
 
     def _finish(self) -> int:
-        print(f"{self._name}: {self.inputs} inputs, {len(self.finds)} kinds of finds", flush=True)
+        self.cpu_seconds = time.process_time()
+        told = (
+            f"{self.inputs} inputs, {self.cpu_seconds:.0f} seconds of CPU, {len(self.finds)} kinds of finds"
+        )
+        print(f"{self._name}: {told}", flush=True)
         for kind, file in self.finds.items():
             print(f"  {file}: {kind}", flush=True)
+        self._when_done(self)
         return 1 if self.finds else 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from .http2_script import NAMES, WEBSOCKET_NAMES, Kind
-from .websocket import FIRSTS
+from .websocket_script import FIRSTS
 
 __all__ = [
     "BYE",

@@ -19,9 +19,7 @@ from tests import peers
 
 from .generate import Chooser, mutate
 from .messages import MESSAGES, WEBSOCKET_MESSAGES
-from .websocket import FIRSTS
-from .wire import client_frame
-from .world import (
+from .operations import (
     AppFinish,
     AppFlush,
     AppReceive,
@@ -37,6 +35,8 @@ from .world import (
     ToDeadline,
     Wait,
 )
+from .websocket_script import FIRSTS
+from .wire import client_frame
 
 __all__ = ["HELLOS", "NAMES", "SETTINGS", "WEBSOCKET_NAMES", "Kind", "Script", "mutate_http2"]
 

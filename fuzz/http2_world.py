@@ -4,13 +4,13 @@ What happens is a list of operations, as everywhere in this package; `fuzz.http2
 readers that share no code with the machine know what both sides have said: `fuzz.http2_peer` the client's, and
 `tests.peers.Observer` the server's, where it fails at each frame that a server must not send.
 
-The laws are in `fuzz.http2`.
+The laws are in `fuzz.laws_http2`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sansio import (
@@ -26,7 +26,7 @@ from tests.peers import Frame, Observer, StreamView
 
 from .http2_peer import PeerReader, Said
 from .messages import MESSAGES, WEBSOCKET_LEGAL, WEBSOCKET_MESSAGES, ResponseModel
-from .world import (
+from .operations import (
     AppFinish,
     AppFlush,
     AppReceive,
@@ -161,6 +161,17 @@ class Http2World:
         self.outcomes.append(repr(outcome) if isinstance(outcome, Exception) else outcome)
         self._look()
 
+    def replay(self, cut: int | None = None) -> Http2World:
+        """Return a new world to which the same happened, at the same times."""
+        other = Http2World(self.settings)
+        for operation, now in zip(self.operations[1:], self.times[1:], strict=True):
+            if isinstance(operation, ToDeadline):
+                operation = Wait(max(0.0, now - other.now))  # noqa: PLW2901 - deadlines of later may differ.
+            if cut is not None and isinstance(operation, Receive):
+                operation = replace(operation, cut=cut)  # noqa: PLW2901
+            other.do(operation)
+        return other
+
     def _happen(self, operation: Operation) -> object:
         c = self.connection
         match operation:
@@ -199,8 +210,9 @@ class Http2World:
         self.observer.sent(data)
         before = {number: len(said.content) for number, said in self.peer.streams.items()}
         self.peer.receive_data(data)
+        over = {call.stream for call in self.calls if call.exchange.ended}  # What comes now comes too late.
         for number, said in self.peer.streams.items():
-            if len(said.content) > before.get(number, 0):
+            if len(said.content) > before.get(number, 0) and number not in over:
                 self.content_at[number] = self.now
         step = cut or max(1, len(data))
         for start in range(0, len(data), step):

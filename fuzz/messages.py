@@ -12,6 +12,7 @@ from typing import Any, Final
 from sansio import InvalidMessage, UnexpectedMessage
 
 __all__ = [
+    "ANY_MESSAGES",
     "MESSAGES",
     "TAINT",
     "WEBSOCKET_LEGAL",
@@ -116,7 +117,7 @@ MESSAGES: Final[dict[str, Any]] = {
     "bad trailer name": _trailers((b"x\r\nx-taint", b"a")),
     "bad trailer length": _trailers(_LENGTH_5),
     "bad more trailers": _trailers(more=None),
-    "unknown type": {"type": "websocket.send", "text": "x-taint"},
+    "unknown type": {"type": "websocket.sent", "text": "x-taint"},
     "unknown number": {"type": 5},
 }
 
@@ -267,7 +268,18 @@ WEBSOCKET_MESSAGES: Final[dict[str, Any]] = {
     "bad type": {"type": None},
     "bad empty": {},
     "bad none": None,
+    "bad accept taint": {"type": "websocket.accept", "headers": [(b"x", b"a" + TAINT)]},
+    "bad accept name": {"type": "websocket.accept", "headers": [(b"x" + TAINT, b"a")]},
+    "bad subprotocol taint": {"type": "websocket.accept", "subprotocol": "a" + TAINT.decode()},
+    "bad deny taint": {"type": _DENY + "start", "status": 403, "headers": [(b"x", b"a" + TAINT)]},
+    "bad deny name": {"type": _DENY + "start", "status": 403, "headers": [(b"x" + TAINT, b"a")]},
 }
+
+ANY_MESSAGES: Final[dict[str, Any]] = {
+    **MESSAGES,
+    **{f"websocket {name}": message for name, message in WEBSOCKET_MESSAGES.items()},
+}
+"""The messages of both kinds of scope."""
 
 # What is legal before an answer, after accepting and after denying.
 WEBSOCKET_LEGAL: Final[dict[str, set[object]]] = {

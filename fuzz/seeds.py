@@ -10,6 +10,8 @@ import random
 from typing import Final
 
 from .generate import HOSTILE_HEADS, pipeline, request
+from .http1_differences import DIFFERENCES
+from .http1_mutations import each_word, mutate_http1
 from .messages import MESSAGES
 from .script import REQUESTS, write_script
 from .websocket import FIRSTS, OFFERS, STARTS, Kind, mutate_websocket
@@ -34,7 +36,7 @@ from .world import (
     Wait,
 )
 
-__all__ = ["gate_seeds", "http1_seeds", "scope_seeds", "websocket_seeds"]
+__all__ = ["gate_seeds", "http1_seeds", "http1_streams", "scope_seeds", "websocket_seeds"]
 
 _RANDOM_SEEDS: Final = 60
 
@@ -138,15 +140,19 @@ def http1_seeds() -> list[bytes]:
     return seeds
 
 
+def http1_streams() -> list[bytes]:
+    """Return what peers send: right, wrong, and in ways that were once read differently, with requests behind it."""
+    rng = random.Random(2)
+    pipelines = [pipeline(rng) for _ in range(_RANDOM_SEEDS)]
+    wrong = [mutate_http1(rng.choice(pipelines), rng) for _ in range(3 * _RANDOM_SEEDS)]
+    followed = [*each_word(), *(row.example for row in DIFFERENCES.values())]
+    hostile = [*(head * 2 for head in HOSTILE_HEADS), *(stream + REQUESTS[0] for stream in followed)]
+    return [*REQUESTS, *pipelines, *wrong, *hostile]
+
+
 def gate_seeds() -> list[bytes]:
     """Return streams of requests behind an octet that chooses the settings."""
-    rng = random.Random(2)
-    streams = [
-        *REQUESTS,
-        *(head * 2 for head in HOSTILE_HEADS),
-        *(pipeline(rng) for _ in range(_RANDOM_SEEDS)),
-    ]
-    return [bytes([number % len(SETTINGS)]) + stream for number, stream in enumerate(streams)]
+    return [bytes([number % len(SETTINGS)]) + stream for number, stream in enumerate(http1_streams())]
 
 
 def scope_seeds() -> list[bytes]:

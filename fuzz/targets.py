@@ -1,43 +1,48 @@
 """What a campaign can aim at. A target is a function of octets that raises `AssertionError` if a law does not hold.
 
+``connection``: the octets are a script of operations for a connection of any protocol (`fuzz.connection`).
 ``http1``: the octets are a script of operations (`fuzz.script`) for a `Machine`.
 ``gate``: the octets are what a peer sends, to a server whose application reads everything and answers. However they
-are cut and whoever reads them, the same comes of them; and what the machine accepts, h11 accepts with the same result.
+are cut and whoever reads them, the same comes of them.
 ``scope``: the octets are a request's head. If it is accepted, its scope is sound.
 ``websocket``: the octets are a script for a `fuzz.websocket.Session`.
 ``http2``: the octets are a script for a `fuzz.http2.Session`.
 ``field_blocks``: the octets are field blocks. What hpack reads, the machine reads, and nothing else.
+``against_http1``, ``against_http2``, ``against_websocket``: the octets are what a peer sends. Other libraries read them
+too, and where they differ from us, a table says who is right.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeAlias
+from typing import Final
 
-import h11
+from sansio import Connection, TransportInfo
 
-from sansio import Connection, Exchange, Settings, TransportInfo
-
+from .against_http1 import check_against_http1
+from .against_http2 import against_http2_seeds, check_against_http2, mutate_against_http2
+from .against_websocket import against_websocket_seeds, check_against_websocket, mutate_against_websocket
+from .connection import check_connection
+from .connection_script import mutate_connection
+from .connection_seeds import connection_seeds
 from .field_blocks import check_field_blocks, field_block_seeds, mutate_field_blocks
-from .generate import Chooser, mutate, pipeline
+from .generate import Chooser, mutate
+from .http1_gate import PATIENT, check_gate, mutate_gate
+from .http1_mutations import mutate_http1
 from .http2 import check_http2
 from .http2_script import mutate_http2
 from .http2_seeds import http2_seeds
 from .machine import Machine
 from .scopes import check_scope
 from .script import mutate_script, read_script
-from .seeds import gate_seeds, http1_seeds, scope_seeds, websocket_seeds
+from .seeds import gate_seeds, http1_seeds, http1_streams, scope_seeds, websocket_seeds
 from .websocket import check_websocket, mutate_websocket
-from .wire import ResponseReader, read_requests
+from .wire import read_requests
+from .words import HTTP1_WORDS, HTTP2_WORDS, WEBSOCKET_WORDS
 from .world import SETTINGS
 
 __all__ = ["TARGETS", "Target"]
-
-# Here no time passes, and nothing may be due.
-_PATIENT: Final = tuple(settings for settings in SETTINGS if settings.timeout_keep_alive)
-_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,10 @@ class Target:
     seeds: Callable[[], list[bytes]]
     mutate: Callable[[bytes, Chooser], bytes]
     about: str
+    words: tuple[bytes, ...] = ()
+    """Octets that stand together in its inputs: libFuzzer's dictionary."""
+    code: tuple[str, ...] = ("*.py",)
+    """The files of `sansio` that it aims at, as patterns."""
 
 
 def check_http1(data: bytes) -> None:
@@ -59,137 +68,9 @@ def check_http1(data: bytes) -> None:
     machine.check_whole()
 
 
-# Its scope, its content, and whether that was complete.
-_Request: TypeAlias = tuple[dict[str, Any], bytes, bool]
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What a server saw of a peer, and the peer of the server."""
-
-    requests: list[_Request]
-    wire: bytes
-    states: tuple[object, ...]
-
-
-def check_gate(data: bytes) -> None:
-    """Read the same octets in several cuts, through both readers, and through h11 alone."""
-    settings = _PATIENT[data[0] % len(_PATIENT)] if data else _PATIENT[0]
-    stream = data[1:]
-    seen = _serve(stream, settings, 0)
-    rng = random.Random(len(stream))
-    for reader in ("fast", "h11"):
-        for cut in (0, 1, rng.randint(2, 64)):
-            other = _serve(stream, replace(settings, http1_reader=reader), cut)
-            where = f"reader {reader}, cut {cut}"
-            assert other.requests == seen.requests, (
-                f"{where}: requests {seen.requests} became {other.requests}"
-            )
-            assert other.wire == seen.wire, f"{where}: wire {seen.wire!r} became {other.wire!r}"
-            assert other.states == seen.states, f"{where}: states {seen.states} became {other.states}"
-    _check_against_h11(stream, seen)
-
-
-def _serve(stream: bytes, settings: Settings, cut: int) -> _Seen:
-    """Serve a peer that sends these octets, `cut` at a time, by an application that reads, and then answers."""
-    connection = Connection(TransportInfo(), settings, 0.0)
-    requests: list[_Request] = []
-    wire = bytearray()
-    step = cut or max(1, len(stream))
-    # An application that has nothing to wait for would ask for a 100 in some cuts and not in others.
-    for start in range(0, len(stream), step):
-        connection.receive_data(stream[start : start + step], 0.0)
-        _answer(connection, requests, wire)
-    states = (connection.write_ended, connection.error)
-    connection.receive_eof(0.0)
-    _answer(connection, requests, wire)
-    assert connection.closed, "the peer has ended, everything is answered, and the connection is not closed"
-    # Content that was refused in the end may have been seen before, or not.
-    seen = [(dict(scope), content if complete else b"", complete) for scope, content, complete in requests]
-    return _Seen(seen, bytes(wire).replace(_CONTINUE, b""), states)
-
-
-def _answer(connection: Connection, requests: list[_Request], wire: bytearray) -> None:
-    while connection.has_ready or connection.wants_write:
-        ready = connection.take_ready()
-        while ready:
-            exchange = ready.pop(0)
-            if exchange.tag is None:
-                exchange.tag = len(requests)
-                requests.append((exchange.scope, b"", False))
-            _run(exchange, requests)
-            ready += connection.take_ready()
-        wire += connection.data_to_send()
-        connection.handle_timeout(0.0)  # There was no time to tell `data_to_send`.
-
-
-def _run(exchange: Exchange, requests: list[_Request]) -> None:
-    number = exchange.tag
-    assert isinstance(number, int)
-    while not exchange.ended and (message := exchange.receive(0.0)) is not None:
-        if message["type"] == "http.disconnect":
-            break
-        scope, content, _ = requests[number]
-        requests[number] = (scope, content + message["body"], not message["more_body"])
-        if not message["more_body"]:
-            exchange.send({"type": "http.response.start", "status": 200}, 0.0)
-            exchange.send({"type": "http.response.body", "body": b"ok"}, 0.0)
-            exchange.finish(None, 0.0)
-
-
-def _check_against_h11(stream: bytes, seen: _Seen) -> None:
-    """Whatever was accepted, h11 accepts with the same result; and what was written, a client can read."""
-    expected = iter(read_requests(stream))
-    for scope, content, complete in seen.requests:
-        request = next(expected, None)
-        assert request is not None, "a request that is not on the wire"
-        check_scope(
-            {**scope, "client": ("a", 1), "server": ("a", 1), "state": {}}, request, scope["root_path"]
-        )
-        if not complete:
-            break
-        assert content == request.content, f"content {content!r}, and on the wire {request.content!r}"
-        peer = h11.Connection(h11.SERVER, max_incomplete_event_size=2**30)
-        # Trailers are ours: nobody shows them to h11, which has rules of its own for some.
-        peer.receive_data(stream[request.start : request.content_end] + (b"\r\n" if request.chunked else b""))
-        event = peer.next_event()
-        assert isinstance(event, h11.Request), f"h11 reads {event}"
-        assert event.method.decode() == scope["method"]
-        assert event.target == request.target
-        read = b""
-        while isinstance(event := peer.next_event(), h11.Data):
-            read += event.data
-        assert isinstance(event, h11.EndOfMessage), f"h11 reads {event}"
-        assert read == content, f"content {content!r}, and h11 reads {read!r}"
-    reader = ResponseReader(
-        lambda index: (
-            str(seen.requests[index][0]["method"]) if index < len(seen.requests) else _refused(stream, seen)
-        )
-    )
-    reader.receive_data(seen.wire)
-    reader.receive_eof()
-    assert all(response.complete for response in reader.responses), "an incomplete response"
-    assert len(reader.responses) - len(seen.requests) in {0, 1}, "more responses than requests"
-
-
-def _refused(stream: bytes, seen: _Seen) -> str:
-    """Return the method of a request that was refused: all that tells is how it begins."""
-    ends = [0, *(request.end or len(stream) for request in read_requests(stream))]
-    rest = stream[ends[len(seen.requests)] :].lstrip(b"\r\n") if len(seen.requests) < len(ends) else b""
-    return "HEAD" if rest.startswith(b"HEAD ") else "GET"
-
-
-def _mutate_stream(data: bytes, chooser: Chooser) -> bytes:
-    """Change some octets, or put requests in between."""
-    if chooser.randint(0, 3):
-        return mutate(data, chooser)
-    middle = chooser.randint(1, max(1, len(data)))
-    return data[:middle] + pipeline(chooser) + data[middle:]
-
-
 def check_scope_of_head(data: bytes) -> None:
     """Read one head, with and without the fast reader."""
-    settings = _PATIENT[data[0] % len(_PATIENT)] if data else _PATIENT[0]
+    settings = PATIENT[data[0] % len(PATIENT)] if data else PATIENT[0]
     stream = data[1:] + b"\r\n\r\n"
     found = []
     for reader in ("fast", "h11"):
@@ -209,23 +90,72 @@ def check_scope_of_head(data: bytes) -> None:
 
 
 TARGETS: Final = {
+    "connection": Target(
+        check_connection,
+        connection_seeds,
+        mutate_connection,
+        "connections of any protocol: octets of all of them, applications, time, in any order",
+        (*HTTP1_WORDS, *HTTP2_WORDS, *WEBSOCKET_WORDS),
+    ),
     "http1": Target(
-        check_http1, http1_seeds, mutate_script, "whole connections: peer, applications, time, in any order"
+        check_http1,
+        http1_seeds,
+        mutate_script,
+        "whole connections: peer, applications, time, in any order",
+        HTTP1_WORDS,
     ),
     "gate": Target(
-        check_gate, gate_seeds, _mutate_stream, "requests in any cut, through every reader, against h11"
+        check_gate,
+        gate_seeds,
+        mutate_gate,
+        "requests in any cut, through every reader",
+        HTTP1_WORDS,
+        ("http1*.py", "fields.py", "scope.py"),
     ),
-    "scope": Target(check_scope_of_head, scope_seeds, mutate, "heads, and the scopes that are made of them"),
+    "against_http1": Target(
+        check_against_http1,
+        http1_streams,
+        mutate_http1,
+        "requests, against h11 and llhttp",
+        HTTP1_WORDS,
+        ("http1*.py", "fields.py", "scope.py"),
+    ),
+    "scope": Target(
+        check_scope_of_head, scope_seeds, mutate, "heads, and the scopes that are made of them", HTTP1_WORDS
+    ),
     "websocket": Target(
         check_websocket,
         websocket_seeds,
         mutate_websocket,
         "WebSockets: frames, an application and time, in any order",
+        WEBSOCKET_WORDS,
     ),
     "http2": Target(
-        check_http2, http2_seeds, mutate_http2, "HTTP/2: frames, many applications and time, in any order"
+        check_http2,
+        http2_seeds,
+        mutate_http2,
+        "HTTP/2: frames, many applications and time, in any order",
+        HTTP2_WORDS,
     ),
     "field_blocks": Target(
-        check_field_blocks, field_block_seeds, mutate_field_blocks, "HTTP/2's field blocks, against hpack"
+        check_field_blocks,
+        field_block_seeds,
+        mutate_field_blocks,
+        "HTTP/2's field blocks, against hpack",
+        code=("field_blocks.py",),
+    ),
+    "against_http2": Target(
+        check_against_http2,
+        against_http2_seeds,
+        mutate_against_http2,
+        "HTTP/2's frames, in several cuts, against h2",
+        HTTP2_WORDS,
+    ),
+    "against_websocket": Target(
+        check_against_websocket,
+        against_websocket_seeds,
+        mutate_against_websocket,
+        "WebSocket frames and offers, in several cuts, against wsproto and websockets",
+        WEBSOCKET_WORDS,
     ),
 }

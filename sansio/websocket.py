@@ -45,7 +45,6 @@ from .settings import Settings
 from .websocket_deflate import Deflater, Inflater, negotiate
 from .websocket_frames import (
     BINARY,
-    PING,
     PONG,
     TEXT,
     Close,
@@ -65,6 +64,7 @@ from .websocket_messages import (
     read_octets,
     unexpected,
 )
+from .websocket_pings import Pings
 
 __all__ = ["WebSocketExchange", "WebSocketFraming"]
 
@@ -133,7 +133,6 @@ class WebSocketExchange(HttpExchange):
         "_messages",
         "_messages_in",
         "_messages_out",
-        "_ping_open",
         "_pings",
         "_pong_due",
         "_reader",
@@ -166,8 +165,7 @@ class WebSocketExchange(HttpExchange):
         self._reader: FrameReader | None = None
         self._deflater: Deflater | None = None
         self._finished = False
-        self._pings = 0  # Sent so far.
-        self._ping_open = b""  # Sent, and not answered yet.
+        self._pings = Pings(framing.outbox, settings)
         self._pong_due: bytes | None = None  # A ping that was not answered, because the peer takes nothing.
         self._code = ABNORMAL
         self._reason = ""
@@ -283,10 +281,10 @@ class WebSocketExchange(HttpExchange):
         if deadline is Deadline.CLOSE_FRAME:
             self._end(now)
         elif deadline is Deadline.PING:
-            self._ping(now)
+            self._pings.send(now, unread=bool(self._rest))
         elif self._rest:
             # The pong may have come, behind messages that the application does not take.
-            self._await_pong(now)
+            self._pings.wait(now)
         else:
             self._framing.outbox.error = PeerError(None, "no answer to a ping")
             self._framing.outbox.write(encode_close(INTERNAL_ERROR, "no answer to a ping"))
@@ -336,9 +334,7 @@ class WebSocketExchange(HttpExchange):
     def _handle_control(self, control: Control) -> None:
         outbox = self._framing.outbox
         if control.opcode == PONG:
-            if control.payload == self._ping_open:
-                self._ping_open = b""
-                outbox.stop_deadline(Deadline.PONG)
+            self._pings.receive_pong(control.payload)
         elif self.session is not _OPEN or self.disconnected:
             pass  # "after sending a Close frame" no other frame may follow. RFC 6455 §5.5.1
         elif outbox.size > self._settings.limit_write_buffer:
@@ -372,10 +368,10 @@ class WebSocketExchange(HttpExchange):
         self.session = _CLOSING
         self._code = code
         self._reason = reason
-        self._stop_pings()
+        self._pings.stop()
         self._enter(ResponseState.COMPLETE, now)
-        if self._reader is not None:
-            self._reader.drop_messages()
+        assert self._reader is not None  # noqa: S101 - the session was open.
+        self._reader.drop_messages()
         outbox.set_deadline(Deadline.CLOSE_FRAME, now + self._settings.ws_close_timeout)
         self._read_closing(now)
 
@@ -401,29 +397,9 @@ class WebSocketExchange(HttpExchange):
     def _end(self, now: float) -> None:
         self.session = _ENDED
         self._rest = b""
-        self._stop_pings()
+        self._pings.stop()
         self._framing.outbox.stop_deadline(Deadline.CLOSE_FRAME)
         self._carrier.end_websocket(self, now)
-
-    # Keeping alive.
-
-    def _ping(self, now: float) -> None:
-        outbox = self._framing.outbox
-        outbox.set_deadline(Deadline.PING, now + self._settings.ws_ping_interval)
-        if not self._ping_open:
-            self._pings += 1
-            self._ping_open = b"%d" % self._pings
-            self._await_pong(now)
-        elif not self._rest:
-            return  # One at a time; but while nothing is read, only a write finds out that the peer has gone.
-        outbox.write(encode_header(PING, len(self._ping_open)) + self._ping_open)
-
-    def _await_pong(self, now: float) -> None:
-        self._framing.outbox.set_deadline(Deadline.PONG, now + self._settings.ws_ping_timeout)
-
-    def _stop_pings(self) -> None:
-        self._framing.outbox.stop_deadline(Deadline.PING)
-        self._framing.outbox.stop_deadline(Deadline.PONG)
 
     # What the tables name.
 
@@ -449,7 +425,7 @@ class WebSocketExchange(HttpExchange):
         self.session = _OPEN
         self.state = ResponseState.CONTENT
         self._legal = _ON_OPEN
-        self._framing.outbox.set_deadline(Deadline.PING, now + settings.ws_ping_interval)
+        self._pings.begin(now)
         self._carrier.accept_websocket(self, answers, now)
 
     def _refuse_handshake(self, message: Message, now: float) -> None:

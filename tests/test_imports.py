@@ -21,7 +21,7 @@ ROWS: Final = (
     {"websocket_frames"},
     {"exchange", "websocket_messages"},
     {"outbox"},
-    {"http", "lifespan"},
+    {"http", "lifespan", "websocket_pings"},
     {"websocket"},
     {"http1_content", "http1_gate", "http1_writer", "http2_frames", "field_blocks"},
     {"http1_fast", "http1_h11", "http1_responses"},

@@ -383,10 +383,12 @@ def test_a_session_that_holds_enough_is_not_ended_for_a_pong_that_it_has_not_rea
     pair.run_until(pair.now + 20)
     socket.send(frame(PONG, b"1"))
     pair.run_until(pair.now + 100)
-    assert socket.opcodes == [PING]
+    assert (
+        socket.opcodes == [PING] * 6
+    )  # While nothing is read, only what is written finds out that a peer has gone.
     assert socket.take_all() == [b"x" * 300] * 3
     pair.run_until(pair.now + 40)
-    assert socket.opcodes == [PING, PING, CLOSE]
+    assert socket.opcodes == [PING] * 7 + [CLOSE]
 
 
 def test_a_version_that_is_given_in_pieces_is_none() -> None:

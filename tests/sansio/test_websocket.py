@@ -17,6 +17,8 @@ from sansio import (
     TransportInfo,
     UnexpectedMessage,
 )
+from tests.sansio.http2_client import Http2Pair
+from tests.sansio.http2_websocket_client import ask
 from tests.sansio.websocket_client import CONTINUATION, HANDSHAKE, Frame, WebSocketPair, close_frame, frame
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
@@ -521,6 +523,18 @@ def test_a_ping_without_an_answer_ends_the_session() -> None:
     assert pair.connection.error is not None
     assert pair.take() == "a"
     assert pair.disconnect() == GONE
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["there", "lost"])
+def test_what_was_refused_stays_refused_when_the_client_has_gone(lost: bool) -> None:
+    """Over HTTP/2, where the connection outlives it."""
+    pair = Http2Pair()
+    socket = ask(pair)
+    socket.shut()
+    if lost:
+        pair.lose()
+    with pytest.raises(UnexpectedMessage, match="was refused"):
+        socket.tell("websocket.accept")
 
 
 def test_without_an_interval_there_are_no_pings() -> None:

@@ -171,6 +171,14 @@ def test_compressed_and_plain_messages_take_turns() -> None:
     assert read(inflating(), [b"".join(frames)]) == ["abc", "abc", b"abc", b"", b""]
 
 
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_a_bad_gateway_is_a_code_like_others(size: int) -> None:
+    """RFC 6455 §11.7: the registry has 1014, and wsproto does not."""
+    data = frame(PING, b"\x03\xf6") + frame(CLOSE, b"\x03\xf6why")
+    found = read(plain(10), cut(data, range(0, len(data), size)))
+    assert found == [Control(PING, b"\x03\xf6"), Close(1014, "why")]
+
+
 @pytest.mark.parametrize("size", [1, 5, 100, 100_000])
 @pytest.mark.parametrize("opcode", [TEXT, BINARY], ids=["text", "binary"])
 def test_messages_that_are_nobody_s_are_not_inflated_and_the_end_is_found(opcode: int, size: int) -> None:

@@ -1,0 +1,94 @@
+"""What is left of campaigns: the finds that were kept, the corpus, the ledger, and what they reach."""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from fuzz.campaign import KEPT, load_targets
+from fuzz.ledger import Entry, read_entries, standing, write_entry
+from fuzz.words import HTTP1_WORDS, HTTP2_WORDS, WEBSOCKET_WORDS, write_dictionary
+
+ROOT: Final = Path(__file__).parents[1]
+HTTP1: Final = ROOT / "sansio/http1.py"
+CHANGE: Final = "\nCHANGED = True\n"
+
+
+@pytest.mark.parametrize("file", sorted(KEPT.iterdir()), ids=lambda file: file.name)
+def test_what_was_found_once_stays_repaired(file: Path) -> None:
+    load_targets()[file.name.partition("-")[0]].check(file.read_bytes())
+
+
+def test_campaigns_on_the_same_code_are_added_up(tmp_path: Path) -> None:
+    ledger = tmp_path / "made" / "ledger"
+    assert read_entries(ledger) == []
+    for entry in (
+        Entry("http1", "new", 60.0, 100, 0),
+        Entry("http1", "old", 600.0, 1_000, 2),
+        Entry("http2", "new", 6.0, 10, 1),
+        Entry("http1", "new", 30.0, 50, 1),
+    ):
+        write_entry(entry, ledger)
+    assert standing("http1", "new", read_entries(ledger)) == Entry("http1", "new", 90.0, 150, 1)
+    assert standing("scope", "new", read_entries(ledger)) == Entry("scope", "new", 0, 0, 0)
+
+
+@pytest.mark.parametrize("words", [HTTP1_WORDS, HTTP2_WORDS, WEBSOCKET_WORDS])
+def test_a_dictionary_says_every_octet_of_each_word(words: tuple[bytes, ...], tmp_path: Path) -> None:
+    write_dictionary(words, tmp_path / "words")
+    lines = (tmp_path / "words").read_text(encoding="ascii").splitlines()
+    assert all(re.fullmatch(r'"(\\x[0-9a-f]{2})+"', line) for line in lines)
+    assert [bytes.fromhex(line.strip('"').replace("\\x", "")) for line in lines] == list(words)
+
+
+def fuzz(tree: Path, *arguments: str) -> str:
+    """Run the command in a tree, and return what it says."""
+    run = subprocess.run(
+        [sys.executable, "-m", "fuzz", *arguments], cwd=tree, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Return a copy of what campaigns need, in which nothing was fuzzed yet."""
+    for name in ("sansio", "fuzz", "tests"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("corpus", "finds"))
+    return tmp_path
+
+
+def test_a_campaign_counts_until_the_code_changes(tree: Path) -> None:
+    def inputs() -> int:
+        return int(fuzz(tree, "field_blocks", "--status").split()[-2].replace(",", ""))
+
+    assert inputs() == 0
+    fuzz(tree, "field_blocks", "0.2", "--plain")
+    counted = inputs()
+    assert counted > 0
+    module = tree / "sansio/field_blocks.py"
+    code = module.read_text(encoding="utf-8")
+    module.write_text("# Said otherwise.\n" + code, encoding="utf-8")
+    assert inputs() == counted
+    (tree / "sansio/http1.py").write_text(HTTP1.read_text(encoding="utf-8") + CHANGE, encoding="utf-8")
+    assert inputs() == counted  # It is not what this target aims at.
+    module.write_text(code + CHANGE, encoding="utf-8")
+    assert inputs() == 0
+
+
+def test_lines_that_no_target_reaches_are_named(tree: Path) -> None:
+    said = fuzz(tree, "field_blocks", "1", "--coverage")
+    assert re.search(r"^field_blocks +\d+ inputs +\d+ of \d+ lines", said)
+    assert "not reached: sansio/websocket.py " in said
+    assert not re.search(r"not reached: sansio/field_blocks.py 1\b", said)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="only atheris tells what is new")
+def test_what_reached_something_new_is_there_for_the_next_campaign(tree: Path) -> None:
+    fuzz(tree, "field_blocks", "3")
+    assert list((tree / "fuzz/corpus/field_blocks").iterdir())
