@@ -40,9 +40,28 @@ compiled:
     {{python}} -c 'import sansio.http1; assert sansio.http1.__file__.endswith((".so", ".pyd")), "not compiled"'
     {{python}} -m pytest -q -p no:cacheprovider tests/sansio tests/test_machine.py
 
-# Fuzz one target for so many seconds
+# Fuzz one target for so many seconds, or all of them
 fuzz target seconds="60":
     {{python}} -m fuzz {{target}} {{seconds}}
+
+# Let hypothesis look for what breaks a law, for so many minutes
+fuzz-hypothesis minutes="10":
+    {{python}} -m fuzz.properties {{minutes}}
+
+# Attack tricorn and its peers, in all ways or in those that are named
+[positional-arguments]
+attack *args:
+    {{python}} -m tests.attacks "$@"
+
+# Serve mixed traffic for so many minutes on each backend, and see that nothing is left behind
+[positional-arguments]
+soak minutes="20" *args:
+    {{python}} -m tests.soak "$@"
+
+# Take guards away, one by one, and see that tests notice
+[positional-arguments]
+guards *args:
+    {{python}} -m tests.guards "$@"
 
 # Measure tricorn and its peers
 [positional-arguments]
