@@ -24,6 +24,10 @@ __all__ = ["AsyncioListener"]
 # often once a second. The queue's real length is set behind its back.
 _ACCEPTS: Final = 16
 
+# The event loop hands over up to 256 KiB at a time. If a peer's octets take long, others have their turn in between.
+_SLICE: Final = 65_536
+_TURN: Final = 0.005
+
 _EAGER: Final = sys.version_info >= (3, 12)
 
 
@@ -41,6 +45,7 @@ class AsyncioDriver(asyncio.Protocol):
         "_later",
         "_listener",
         "_reading",
+        "_rest",
         "_service",
         "_stall_deadline",
         "_stalled_size",
@@ -57,6 +62,9 @@ class AsyncioDriver(asyncio.Protocol):
         self._service = listener.service
         self._busy = False
         self._reading = True
+        self._rest: bytes | None = (
+            None  # It was read, and waits for its turn. Nothing more is read until then.
+        )
         self._writable = True
         self._eof_written = False
         self._armed = math.inf
@@ -75,32 +83,51 @@ class AsyncioDriver(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
-        self._listener.drivers.add(self)
         info = transport_info(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
         self._client = info.client
-        self._connection = self._service.connect(info, self.now())
+        try:
+            self._connection = self._service.connect(info, self.now())
+        except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
+            transport.set_protocol(asyncio.Protocol())  # There is nothing that could be told of the end.
+            self.drop()
+            return
+        self._listener.drivers.add(self)
         if self._listener.stopping:
-            self._connection.shut_down(self.now())
-        self.service()
+            self.shut_down()
+        else:
+            self.service()
 
     def data_received(self, data: bytes) -> None:
         """Hand over what came."""
         try:
-            self._connection.receive_data(data, self.now())
+            if len(data) > _SLICE:
+                self._receive_slices(data)
+            else:
+                self._connection.receive_data(data, self.now())
         except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
-            self._drop()
+            self.drop()
         else:
             self.service()
 
     def eof_received(self) -> bool:
         """Keep the transport open: the peer may still read."""
-        self._connection.receive_eof(self.now())
-        self.service()
+        try:
+            self._connection.receive_eof(self.now())
+        except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
+            self.drop()
+        else:
+            self.service()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature.
         """End. Applications that still run are told, and go on by themselves."""
-        self._connection.connection_lost(self.now())
+        self._rest = None
+        try:
+            self._connection.connection_lost(self.now())
+        except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
+            self.drop()
+            for exchange in list(self._waiters):  # Nothing else would wake them.
+                cast("asyncio.Task[None]", exchange.tag).cancel()
         self.service()
         if self._timer is not None:
             self._timer.cancel()
@@ -138,7 +165,7 @@ class AsyncioDriver(asyncio.Protocol):
             ):
                 self._settle(connection)
         except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
-            self._drop()
+            self.drop()
 
     def service_later(self) -> None:
         """Do it when those have run whose turn it is."""
@@ -172,8 +199,14 @@ class AsyncioDriver(asyncio.Protocol):
             self._service.report(exchange, self.now())
 
     def app_failed(self, exchange: Exchange, error: BaseException | None) -> None:
-        """Write down what the application did."""
-        self._service.app_failed(exchange, error)
+        """Write down what the application did, but for what Python throws away when all is over."""
+        if not self._listener.loop.is_closed():
+            self._service.app_failed(exchange, error)
+
+    def drop(self) -> None:
+        """Write down an error that is being handled, and end what it was about."""
+        logger.exception("Internal error; the connection is dropped")
+        self._transport.abort()
 
     def stop(self, error: BaseException) -> None:
         """Let the server stop."""
@@ -192,8 +225,12 @@ class AsyncioDriver(asyncio.Protocol):
 
     def shut_down(self) -> None:
         """Finish what is open."""
-        self._connection.shut_down(self.now())
-        self.service()
+        try:
+            self._connection.shut_down(self.now())
+        except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
+            self.drop()
+        else:
+            self.service()
 
     def abort(self) -> None:
         """Drop the transport."""
@@ -230,12 +267,32 @@ class AsyncioDriver(asyncio.Protocol):
             self._arm(connection.deadline)
         if connection.write_ended:
             self._end(connection)
-        elif connection.wants_read is not self._reading:
+        elif connection.wants_read is not self._reading and self._rest is None:
             self._reading = connection.wants_read
             if self._reading:
                 self._transport.resume_reading()
             else:
                 self._transport.pause_reading()
+
+    def _receive_slices(self, data: bytes) -> None:
+        """Hand over much, and stop for a while if that takes long."""
+        begun = now = self.now()
+        start = 0
+        while start < len(data) and now - begun < _TURN:
+            self._connection.receive_data(data[start : start + _SLICE], now)
+            start += _SLICE
+            now = self.now()
+        if now - begun >= _TURN:
+            # uvloop would go on reading in this turn of the loop, too, were it not told to stop.
+            self._rest = data[start:]
+            self._reading = False
+            self._transport.pause_reading()
+            self._listener.loop.call_soon(self._receive_rest)
+
+    def _receive_rest(self) -> None:
+        rest, self._rest = self._rest, None
+        if rest is not None:
+            self.data_received(rest)
 
     def _start(self, exchange: Exchange) -> None:
         app = self._service.choose_app()
@@ -271,12 +328,7 @@ class AsyncioDriver(asyncio.Protocol):
         try:
             self._look_at_the_clock()
         except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
-            self._drop()
-
-    def _drop(self) -> None:
-        """Write down an error that is being handled, and end what it was about."""
-        logger.exception("Internal error; the connection is dropped")
-        self._transport.abort()
+            self.drop()
 
     def _look_at_the_clock(self) -> None:
         """Do what is due. Firing early is harmless: a deadline that has moved later is armed again."""
@@ -316,7 +368,7 @@ class AsyncioDriver(asyncio.Protocol):
             self._eof_written = True
             with contextlib.suppress(OSError):  # The peer was faster: `connection_lost` follows.
                 self._transport.write_eof()
-            if not self._reading:
+            if not self._reading and self._rest is None:
                 self._reading = True
                 self._transport.resume_reading()
 
@@ -396,7 +448,7 @@ class AsyncioListener:
         """The task is about to end, or has."""
         self._tasks.discard(task)
         if self.stopping:
-            if self._cancelled and not self._tasks:
+            if self._cancelled and not self._tasks and not self.loop.is_closed():
                 self.loop.call_soon(self.abort)  # The last words are written by then.
             self.changed()
 
@@ -417,5 +469,4 @@ class AsyncioListener:
             try:
                 driver.flush()
             except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
-                logger.exception("Internal error; the connection is dropped")
-                driver.abort()
+                driver.drop()

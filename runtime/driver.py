@@ -74,6 +74,9 @@ class Driver(Protocol):
     def app_failed(self, exchange: Exchange, error: BaseException | None) -> None:
         """The application raised, or left its exchange undone: write that down."""
 
+    def drop(self) -> None:
+        """Write down an error of ours that is being handled, and end the connection that it is about."""
+
     def stop(self, error: BaseException) -> None:
         """The application wants the whole server to stop: it raised KeyboardInterrupt or SystemExit."""
 
@@ -141,12 +144,15 @@ async def run_app(  # noqa: C901, PLR0915 - one frame per request.
         error = exc
         _sort_out(exc, exchange, driver)
     finally:
-        exchange.finish(error, now())
-        service()
-        if exchange.failure is not None:
-            driver.app_failed(exchange, None)
-        if not reported:
-            driver.report(exchange)
+        try:
+            exchange.finish(error, now())
+            service()
+            if exchange.failure is not None:
+                driver.app_failed(exchange, None)
+            if not reported:
+                driver.report(exchange)
+        except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
+            driver.drop()
         driver.finished(exchange)
 
 
@@ -179,6 +185,8 @@ def _sort_out(error: BaseException, exchange: Exchange, driver: Driver) -> None:
             rest = rest.split((KeyboardInterrupt, SystemExit))[1]
     elif isinstance(error, (KeyboardInterrupt, SystemExit)):
         stop, rest = error, None
+    elif isinstance(error, GeneratorExit):
+        stop = None  # What was left behind is thrown away when there is no event loop to ask any more.
     elif isinstance(error, anyio.get_cancelled_exc_class()):
         stop, cancelled, rest = None, error, None
     else:

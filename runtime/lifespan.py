@@ -140,6 +140,10 @@ class LifespanDriver:
         if self._phase is not LifespanState.STARTING:
             logger.error("The lifespan failed: %s", exchange.failure or "", exc_info=error)
 
+    def drop(self) -> None:
+        """Write it down; there is no connection."""
+        logger.exception("Internal error")  # noqa: LOG004 - it is called by one.
+
     def stop(self, error: BaseException) -> None:
         """Let the server stop."""
         self._stop(error)

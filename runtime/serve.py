@@ -8,13 +8,15 @@ import email.utils
 import gc
 import logging
 import math
+import os
 import signal
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypeAlias, cast
+from typing import Any, Final, NoReturn, Protocol, Self, TypeAlias, cast
 
 import anyio
 import sniffio
@@ -76,6 +78,7 @@ def run(
     configure(config.log_level, config.access_log, config.access_log_format)
     options = {} if config.backend == "trio" else {"use_uvloop": _wants_uvloop(config)}
     server = Server(app, config, ssl_context=ssl_context)
+    server.owns_process = True
     with _garbage_collection(config.gc_threshold):
         anyio.run(_run, server, backend=config.backend, backend_options=options)
 
@@ -126,12 +129,15 @@ class Server:
         """
         self.addresses: list[Address] = []
         """Where it listens, with the real port numbers. Empty before it listens."""
+        self.owns_process = False
+        """Applications that cannot be ended do not keep it: `run` says so."""
         self._config = _make_config(config, settings)
         self._ssl_context = ssl_context
         _check_tls(self._config, ssl_context)
         self._app = _find_app(app, self._config)
         self._stopping = False
         self._forced = False
+        self._left_behind = False
         self._until_stopping: set[anyio.CancelScope] = set()
         self._until_forced: set[anyio.CancelScope] = set()
         self._entered: list[TaskGroup] = []
@@ -194,6 +200,13 @@ class Server:
                     await self._serve(group, service, sockets, task_status)
                 except (StartupFailed, LifespanFailed) as error:
                     outcome.append(error)
+                if (
+                    self._left_behind
+                ):  # On trio: asyncio's listener has none then, and trio waits for every task.
+                    fate = "the process ends without it" if self.owns_process else "it is waited for"
+                    logger.error("An application did not end after its cancellation: %s", fate)
+                    if self.owns_process:
+                        _end_process(outcome)
                 group.cancel_scope.cancel()
         finally:
             close_sockets(sockets)
@@ -269,8 +282,9 @@ class Server:
             with anyio.move_on_after(_CANCEL_TIMEOUT, shield=True):
                 await listener.wait_idle()
             listener.abort()
-            with anyio.move_on_after(_ABORT_TIMEOUT, shield=True):
+            with anyio.move_on_after(_ABORT_TIMEOUT, shield=True) as scope:
                 await listener.wait_idle()
+            self._left_behind = scope.cancelled_caught
 
     def _stop_once(self) -> None:
         if not self._stopping:
@@ -311,6 +325,17 @@ async def _handle_signals(server: Server, *, task_status: TaskStatus[None]) -> N
                 server.shut_down()
     except NotImplementedError:  # No such signals on this platform: KeyboardInterrupt remains.
         task_status.started()
+
+
+def _end_process(outcome: list[BaseException]) -> NoReturn:
+    """End the process under the feet of applications that no cancellation ends."""
+    for error in outcome:
+        logger.error("%s", error)
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(1 if outcome else 0)
 
 
 async def _run_listener(listener: _Listener, *, task_status: TaskStatus[None]) -> None:

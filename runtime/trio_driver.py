@@ -97,7 +97,11 @@ class TrioDriver:
             client = info.client
             self._connection = self._service.connect(info, self.now())
         except OSError:  # Gone before it began.
-            self._socket.close()
+            self._close_socket()
+            return
+        except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
+            logger.exception("Internal error; the connection is dropped")
+            self._close_socket()
             return
         self._listener.drivers.add(self)
         try:
@@ -112,6 +116,12 @@ class TrioDriver:
                     self.service_later()
         except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
             logger.exception("Internal error; the connection is dropped")
+        except BaseExceptionGroup as group:  # It was cancelled at the same time.
+            errors, rest = group.split(Exception)
+            if errors is not None:
+                logger.error("Internal error; the connection is dropped", exc_info=errors)
+            if rest is not None:
+                raise rest from None
         finally:
             self._close()
             self._listener.drivers.discard(self)
@@ -134,8 +144,7 @@ class TrioDriver:
             if connection.write_ended and self._unsent is None:
                 self._end(connection)
         except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
-            logger.exception("Internal error; the connection is dropped")
-            self._lose()
+            self.drop()
 
     def service_later(self) -> None:
         """Do it when those have run whose turn it is."""
@@ -170,6 +179,11 @@ class TrioDriver:
         """Write down what the application did."""
         self._service.app_failed(exchange, error)
 
+    def drop(self) -> None:
+        """Write down an error that is being handled, and end what it was about."""
+        logger.exception("Internal error; the connection is dropped")
+        self._lose()
+
     def stop(self, error: BaseException) -> None:
         """Let the server stop."""
         self._service.stop(error)
@@ -182,8 +196,12 @@ class TrioDriver:
 
     def shut_down(self) -> None:
         """Finish what is open."""
-        self._connection.shut_down(self.now())
-        self.service()
+        try:
+            self._connection.shut_down(self.now())
+        except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
+            self.drop()
+        else:
+            self.service()
 
     def _hand_over(self, connection: AnyConnection) -> None:
         self._busy = True  # A write that fails calls back.
@@ -280,16 +298,24 @@ class TrioDriver:
     def _lose(self) -> None:
         self._lost = True
         self._unsent = None
-        self._connection.connection_lost(self.now())
         self._scope.cancel()
-        for exchange in self._connection.take_ready():
-            self._wake(exchange)
+        try:
+            self._connection.connection_lost(self.now())
+            for exchange in self._connection.take_ready():
+                self._wake(exchange)
+        except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
+            logger.exception("Internal error; the connection is dropped")
+            self._nursery.cancel_scope.cancel()  # Nothing else would wake its applications.
 
     def _close(self) -> None:
         if not self._lost:
             self._lose()
         if self._socket.fileno() >= 0:
             trio.lowlevel.notify_closing(self._socket)
+            self._close_socket()
+
+    def _close_socket(self) -> None:
+        with contextlib.suppress(OSError):  # It is closed even so.
             self._socket.close()
 
     # Running.
@@ -393,9 +419,12 @@ class TrioDriver:
             scope.deadline = self.now() + timeout
 
     def _flush(self, exchange: Exchange) -> None:
-        if exchange.holds:
-            exchange.flush(self.now())
-            self.service()
+        try:
+            if exchange.holds:
+                exchange.flush(self.now())
+                self.service()
+        except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
+            self.drop()
 
 
 class TrioListener:
@@ -472,9 +501,9 @@ class TrioListener:
             await self._holding.wait()
             await trio.sleep(HOLD)
             self._holding = trio.Event()
-            held, self._held = self._held, []
-            for callback in held:
-                try:
-                    callback()
-                except Exception:  # noqa: BLE001 - the barrier around what one connection has asked for.
-                    logger.exception("Internal error")
+            self._call_back()  # In a frame that ends, and with it the memory of connections that have ended.
+
+    def _call_back(self) -> None:
+        held, self._held = self._held, []
+        for callback in held:
+            callback()

@@ -47,10 +47,10 @@ class Backend:
         if self.name not in _warm:  # What a loop opens once and for all is open from then on.
             self._enter(anyio.lowlevel.checkpoint)
             _warm.add(self.name)
-        before = _descriptors()
+        before = descriptors()
         self._enter(function)
         gc.collect()
-        assert _descriptors() == before
+        assert descriptors() == before
 
     def _enter(self, function: Callable[[], Awaitable[object]]) -> None:
         if self.name == "trio":
@@ -61,21 +61,23 @@ class Backend:
 
 
 async def _run(function: Callable[[], Awaitable[object]]) -> None:
-    before = _living_tasks()
+    before = living_tasks()
     with anyio.fail_after(_TIMEOUT):
         await function()
-        while _living_tasks() > before:  # A client's transport may still be closing.
+        while living_tasks() > before:  # A client's transport may still be closing.
             await anyio.lowlevel.checkpoint()
 
 
-def _living_tasks() -> int:
+def living_tasks() -> int:
+    """Count the tasks of the event loop that runs."""
     try:
         return len(asyncio.all_tasks())
     except RuntimeError:
         return trio.lowlevel.current_statistics().tasks_living
 
 
-def _descriptors() -> list[str]:
+def descriptors() -> list[str]:
+    """Return what this process has open."""
     # The descriptor of the folder itself is open while it is listed, and takes the first free number.
     return sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208 - the names are what counts.
 

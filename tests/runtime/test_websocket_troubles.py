@@ -103,6 +103,23 @@ async def test_a_client_that_leaves_before_the_answer_is_1006() -> None:
     assert len(raised) == 1
 
 
+async def test_what_takes_long_to_read_comes_whole_and_in_order() -> None:
+    """More than is read in one turn of the event loop, in frames that are a lot of work, and then the end."""
+    app = Echo()
+    content = bytes(number % 251 for number in range(90_000))
+    pieces = [b"\x00\x81\0\0\0\0%c" % octet for octet in content]  # Continuations, each with more to come.
+    message = [b"\x02" + pieces[0][1:], *pieces[1:-1], b"\x80" + pieces[-1][1:]]
+    async with make_server(app) as server, opened_by_hand(server) as client, opened(server) as sibling:
+        await client.send(b"".join(message) + frame(TEXT, b"behind"))
+        await client.end()
+        await client.exactly(len(content) + 10)
+        assert await client.exactly(8) == b"\x81\x06behind"
+        await app.gone.wait()
+        await sibling.send("and I?")
+        assert await sibling.receive() == "and I?"
+    assert app.disconnects[0] == (1006, "")
+
+
 # Clients that stall.
 
 

@@ -1,0 +1,100 @@
+"""Every system call on an accepted socket, and what both drivers promise when it fails or does less than it should."""
+
+from __future__ import annotations
+
+import errno
+from itertools import cycle, islice
+
+import pytest
+
+from .conftest import Backend
+from .faults import ALWAYS, Fault, Run, chosen, fails, in_force, reads_one, takes
+from .faults_scenes import SCENES, Scene, Stage, staged
+from .secure_client import Authority
+
+IN_PYTHON = pytest.mark.parametrize("backend", ["asyncio", "trio"], indirect=True)
+EACH_SCENE = pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+
+pytestmark = [pytest.mark.usefixtures("backend"), IN_PYTHON]
+
+FAILURES = {
+    "setblocking": [errno.EINVAL],
+    "setsockopt": [errno.EINVAL, errno.ENOBUFS],
+    "getpeername": [errno.ENOTCONN, errno.ENOBUFS],
+    "getsockname": [errno.EINVAL, errno.ENOBUFS],
+    "recv": [errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENOMEM],
+    "send": [errno.EPIPE, errno.ECONNRESET, errno.ENOBUFS, errno.ENETDOWN],
+    "shutdown": [errno.ENOTCONN, errno.ENOBUFS],
+    "close": [errno.EIO, errno.ECONNRESET],
+}
+
+FORGOTTEN = {"setblocking", "setsockopt", "close"}
+"""asyncio makes these before and after our time, and where they fail it says so and forgets the rest. It does the
+same with a shutdown that had to wait until all was sent."""
+
+MOST = 8
+"""So many calls of a kind are tried; where there are more, evenly over all of them."""
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(params=[False, True], ids=["clear", "tls"])
+def authority(request: pytest.FixtureRequest, certificates: Authority) -> Authority | None:
+    return certificates if request.param else None
+
+
+async def count(stage: Stage, *faults: Fault) -> Run:
+    """Play a scene in which nothing goes wrong that matters."""
+    with in_force(Run(faults)) as run:
+        assert await stage.play()
+    await stage.check()
+    return run
+
+
+HALF = Fault("send", ALWAYS, takes(lambda size: (size + 1) // 2))
+
+
+@EACH_SCENE
+@pytest.mark.parametrize("faults", [(), (HALF,)], ids=["whole", "halves"])
+async def test_a_call_that_fails_ends_one_connection(
+    backend: Backend, authority: Authority | None, scene: Scene, faults: tuple[Fault, ...]
+) -> None:
+    async with staged(scene, authority) as stage:
+        plain = await count(stage, *faults)
+        for kind, numbers in FAILURES.items():
+            if backend.name == "asyncio" and (kind in FORGOTTEN or (kind == "shutdown" and faults)):
+                continue
+            calls = chosen(plain.made[kind], MOST)
+            tries = max(len(calls), len(numbers)) if calls else 0
+            for call, number in islice(zip(cycle(calls), cycle(numbers), strict=False), tries):
+                fault = Fault(kind, range(call, call + 1), fails(number))
+                with in_force(Run((fault, *faults))):
+                    await stage.play()
+                await stage.check()
+
+
+@EACH_SCENE
+async def test_a_call_that_was_too_early_is_made_again(
+    backend: Backend, authority: Authority | None, scene: Scene
+) -> None:
+    async with staged(scene, authority) as stage:
+        plain = await count(stage)
+        for kind in ("recv", "send"):
+            for call in chosen(plain.made[kind], MOST):
+                for number, length in ((errno.EINTR, 1), (errno.EAGAIN, 20)):
+                    await count(stage, Fault(kind, range(call, call + length), fails(number)))
+
+
+@EACH_SCENE
+async def test_calls_that_do_a_part_do_the_rest_later(
+    backend: Backend, authority: Authority | None, scene: Scene
+) -> None:
+    one = takes(lambda size: 1)
+    async with staged(scene, authority) as stage:
+        await count(stage, Fault("recv", ALWAYS, reads_one))
+        await count(stage, Fault("send", ALWAYS, one))
+        await count(stage, HALF)
+        await count(stage, Fault("recv", ALWAYS, reads_one), Fault("send", ALWAYS, one))
