@@ -26,6 +26,8 @@ import sansio
 from runtime import cli
 from runtime.config import OPTIONS
 
+from .attacks.catalogue import all_attacks
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "docs/examples"
 README = ROOT / "README.md"
@@ -134,6 +136,18 @@ def test_the_tests_that_hold_the_threats_exist() -> None:
         defined.update(re.findall(r"^(?:async )?def (test_\w+)\(", path.read_text("utf-8"), re.MULTILINE))
     assert named
     assert named <= defined
+
+
+def test_every_attack_stands_under_its_threat_and_no_other_does() -> None:
+    page = (ROOT / "docs/explanation/threats.md").read_text("utf-8")
+    sections = dict(re.findall(r"^###? (.+)\n((?:(?!##).*\n)*)", page, re.MULTILINE))
+    listed = {
+        (threat, name)
+        for threat, text in sections.items()
+        for line in re.findall(r"^- attacked by (.+)$", text, re.MULTILINE)
+        for name in re.findall(r"`([^`]+)`", line)
+    }
+    assert listed == {(attack.threat, attack.name) for attack in all_attacks()}
 
 
 @pytest.mark.parametrize("page", [README, ROOT / "docs/contributing.md"], ids=name_of)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from tests.benchmarks.load import raise_descriptor_limit
 from tests.benchmarks.machine import describe_machine, take_cores, versions
-from tests.benchmarks.report import MarksError, Report
+from tests.benchmarks.report import Report
 from tests.benchmarks.scenarios import SCENARIOS, chosen
 from tests.benchmarks.servers import ROOT, SERVERS
 from tests.benchmarks.session import measure_all
+from tests.benchmarks.tables import MarksError
 
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
 

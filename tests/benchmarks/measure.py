@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,7 @@ from typing import Final, Self
 PROC: Final = Path("/proc")
 TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 RESIDENT: Final = re.compile(r"^Rss:\s+(\d+) kB", re.MULTILINE)
+PEAK: Final = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,33 @@ def resident_bytes(root: int) -> int:
         # The figure in `statm` lags by up to 32 pages per core; `smaps_rollup` counts the pages themselves.
         found = RESIDENT.search((PROC / str(stat.pid) / "smaps_rollup").read_text())
         total += int(found[1]) * 1024 if found else 0
+    return total
+
+
+def forget_peak(root: int) -> int:
+    """Let `peak_bytes` count from now on, and return what it begins with."""
+    for stat in _tree(root):
+        # "To reset the peak resident set size ("high water mark") to the process's current value" (proc(5)).
+        (PROC / str(stat.pid) / "clear_refs").write_text("5")
+    return peak_bytes(root)
+
+
+def peak_bytes(root: int) -> int:
+    """The most memory that `root` and all below it, each by itself, have had resident since `forget_peak`."""
+    total = 0
+    for stat in _tree(root):
+        with suppress(FileNotFoundError, ProcessLookupError):  # It ended while we looked.
+            found = PEAK.search((PROC / str(stat.pid) / "status").read_text())
+            total += int(found[1]) * 1024 if found else 0
+    return total
+
+
+def descriptors(root: int) -> int:
+    """How many descriptors `root` and all below it have open."""
+    total = 0
+    for stat in _tree(root):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            total += sum(1 for _ in (PROC / str(stat.pid) / "fd").iterdir())
     return total
 
 

@@ -12,15 +12,10 @@ from tests.benchmarks.budgets import Verdict, verdicts
 from tests.benchmarks.plot import draw
 from tests.benchmarks.results import Cell, Results, figure
 from tests.benchmarks.scenarios import Scenario
+from tests.benchmarks.tables import Row, aligned, table, write_between
 
 BEGIN_MARK: Final = "<!-- figures -->"
 END_MARK: Final = "<!-- /figures -->"
-
-Row = tuple[str, ...]
-
-
-class MarksError(Exception):
-    """The page has no pair of marks between which the figures could go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +35,10 @@ class Report:
         """Aligned tables for a terminal."""
         parts = [self._conditions()]
         parts += [
-            f"{scenario.name}: {scenario.title}\n{_aligned(self._rows(scenario))}"
+            f"{scenario.name}: {scenario.title}\n{aligned(self._rows(scenario))}"
             for scenario in self._measured()
         ]
-        parts.append(f"budgets\n{_aligned(_budget_rows(verdicts(self.results)))}")
+        parts.append(f"budgets\n{aligned(_budget_rows(verdicts(self.results)))}")
         parts += self._absences()
         return "\n\n".join(parts)
 
@@ -100,9 +95,9 @@ class Report:
                 parts += [f"### {section}"] if section else []
             level = "####" if section else "###"
             parts.append(
-                f"{level} {scenario.name}\n\n{_capital(scenario.title)}.\n\n{_table(self._rows(scenario))}"
+                f"{level} {scenario.name}\n\n{_capital(scenario.title)}.\n\n{table(self._rows(scenario))}"
             )
-        parts.append(f"### Budgets\n\n{_table(_budget_rows(verdicts(self.results)))}")
+        parts.append(f"### Budgets\n\n{table(_budget_rows(verdicts(self.results)))}")
         parts += self._absences()
         parts.append(
             "Versions: " + ", ".join(f"{name} {number}" for name, number in self.versions.items()) + "."
@@ -115,13 +110,10 @@ class Report:
         A page that is not there yet is begun. Raises `MarksError` and then writes nothing.
         """
         plot = page.with_suffix(".svg")
-        old = page.read_text() if page.exists() else f"# Performance\n\n{BEGIN_MARK}\n{END_MARK}\n"
-        before, begin, rest = old.partition(BEGIN_MARK)
-        _, end, after = rest.partition(END_MARK)
-        if not begin or not end:
-            raise MarksError(f"{page.name} needs the marks {BEGIN_MARK} and {END_MARK}")
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(f"{before}{begin}\n\n{self.markdown(plot.name)}\n\n{end}{after}")
+        if not page.exists():
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(f"# Performance\n\n{BEGIN_MARK}\n{END_MARK}\n")
+        write_between(page, BEGIN_MARK, END_MARK, self.markdown(plot.name))
         plot.write_text(draw(self.results, self._measured()))
 
     def _measured(self) -> list[Scenario]:
@@ -193,20 +185,3 @@ def _budget_rows(found: list[Verdict]) -> list[Row]:
         measured = "-" if verdict.measured is None else f"{verdict.measured:.2f}"
         rows.append((budget.cell.scenario, budget.cell.server, budget.describe(), measured, verdict.met))
     return rows
-
-
-def _aligned(rows: list[Row]) -> str:
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        first, *others = zip(row, widths, strict=True)
-        lines.append(
-            "  " + first[0].ljust(first[1]) + "".join(f"  {cell:>{width}}" for cell, width in others)
-        )
-    return "\n".join(lines)
-
-
-def _table(rows: list[Row]) -> str:
-    head, *body = rows
-    lines = [head, ("---",) + ("---:",) * (len(head) - 1), *body]
-    return "\n".join("| " + " | ".join(row) + " |" for row in lines)

@@ -1,0 +1,1 @@
+"""Hostile clients and hostile applications against real server processes, with bounds on what they may cost."""
