@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import dataclasses
+import errno
 import logging
 import math
 import ssl
@@ -37,6 +38,9 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[object]]
 AnyConnection: TypeAlias = Connection | SecureConnection
+
+CAPACITY_ERRORS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""With one of them, accepting fails for a while."""
 
 HOLD: Final = 0.005
 """Seconds after which a head that waits for its content goes out alone, and a busy runner gets company."""

@@ -305,6 +305,12 @@ async def _start(server: Server, *, task_status: TaskStatus[list[Address]]) -> N
 
 
 async def _run(server: Server) -> None:
+    if sniffio.current_async_library() == "asyncio":
+        import asyncio
+
+        from .asyncio_driver import make_exception_handler
+
+        asyncio.get_running_loop().set_exception_handler(make_exception_handler())
     async with anyio.create_task_group() as group:
         failures: list[BaseException] = []
         await group.start(_handle_signals, server)

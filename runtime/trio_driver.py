@@ -19,14 +19,13 @@ from anyio.abc import TaskStatus
 
 from sansio import Exchange
 
-from .driver import HOLD, AnyConnection, Service, logger, run_app, transport_info
+from .driver import CAPACITY_ERRORS, HOLD, AnyConnection, Service, logger, run_app, transport_info
 
 __all__ = ["TrioListener"]
 
 _READ_SIZE: Final = 65_536
 
 # Out of something that comes back: trying again at once would only spin.
-_CAPACITY_ERRORS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _CAPACITY_PAUSE: Final = 0.1
 
 # The listening socket is no such thing, or no more.
@@ -488,7 +487,7 @@ class TrioListener:
                 try:
                     sock, _ = listener.accept()
                 except OSError as error:
-                    if error.errno in _CAPACITY_ERRORS:
+                    if error.errno in CAPACITY_ERRORS:
                         logger.warning("Cannot accept: %s; trying again in %g s", error, _CAPACITY_PAUSE)
                         await trio.sleep(_CAPACITY_PAUSE)
                     elif error.errno in _FATAL_ERRORS:

@@ -396,3 +396,7 @@ def test_a_server_without_descriptors_serves_again_when_there_are_some(backend: 
         assert answer.endswith(b"hello")
         process.popen.terminate()
         assert process.wait() == 0
+    assert "Traceback" not in process.text
+    told = process.text.count("Cannot accept: [Errno 24]")
+    assert told <= 100 if backend.name == "trio" else told <= 4
+    assert told or backend.name == "uvloop"  # It says nothing.
