@@ -15,7 +15,7 @@ from .scopes import check_scope
 from .wire import ResponseReader, read_requests
 from .world import SETTINGS
 
-__all__ = ["PATIENT", "check_gate", "mutate_gate"]
+__all__ = ["PATIENT", "check_gate", "check_scope_of_head", "mutate_gate"]
 
 PATIENT: Final = tuple(replace(settings, ws=False) for settings in SETTINGS if settings.timeout_keep_alive)
 """Here no time passes, and nothing may be due; and a WebSocket would not be a request like others."""
@@ -138,3 +138,24 @@ def _refused(stream: bytes, seen: _Seen) -> str:
     ends = [0, *(request.end or len(stream) for request in read_requests(stream))]
     rest = stream[ends[len(seen.requests)] :] if len(seen.requests) < len(ends) else b""
     return "HEAD" if re.match(rb"(\r\n){0,4}HEAD ", rest) else "GET"
+
+
+def check_scope_of_head(data: bytes) -> None:
+    """Read one head, with and without the fast reader."""
+    settings = PATIENT[data[0] % len(PATIENT)] if data else PATIENT[0]
+    stream = data[1:] + b"\r\n\r\n"
+    found = []
+    for reader in ("fast", "h11"):
+        transport = TransportInfo(("192.0.2.1", 50_000), ("192.0.2.2", 80))
+        connection = Connection(transport, replace(settings, http1_reader=reader), 0.0, {})
+        connection.receive_data(stream, 0.0)
+        ready = connection.take_ready()
+        assert len(ready) <= 1, "two requests at a time"
+        for exchange in ready:
+            check_scope(exchange.scope, next(read_requests(stream)), settings.root_path)
+        if not ready:
+            assert connection.error is not None or connection.closed or not stream.strip(b"\r\n"), (
+                "neither nor"
+            )
+        found.append([exchange.scope for exchange in ready])
+    assert found[0] == found[1], f"{found[0]} became {found[1]}"

@@ -64,9 +64,10 @@ from .laws_http1_replays import (
     shutting_down_ends,
     the_same_again_gives_the_same,
 )
-from .world import World
+from .script import read_script
+from .world import SETTINGS, World
 
-__all__ = ["AFTER_EACH", "AT_THE_END", "Machine", "Violation"]
+__all__ = ["AFTER_EACH", "AT_THE_END", "Machine", "Violation", "check_http1"]
 
 AFTER_EACH: Final[tuple[Callable[[World], None], ...]] = (
     requests_are_opened_in_order,
@@ -125,3 +126,12 @@ class Machine(LawfulWorld, World):
 
     after_each = AFTER_EACH
     at_the_end = AT_THE_END
+
+
+def check_http1(data: bytes) -> None:
+    """Let a whole connection happen, and hold every law."""
+    settings, operations = read_script(data)
+    machine = Machine(SETTINGS[settings])
+    for operation in operations:
+        machine.do(operation)
+    machine.check_whole()

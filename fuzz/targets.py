@@ -15,10 +15,8 @@ too, and where they differ from us, a table says who is right.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
-
-from sansio import Connection, TransportInfo
 
 from .against_http1 import check_against_http1
 from .against_http2 import against_http2_seeds, check_against_http2, mutate_against_http2
@@ -28,19 +26,16 @@ from .connection_script import mutate_connection
 from .connection_seeds import connection_seeds
 from .field_blocks import check_field_blocks, field_block_seeds, mutate_field_blocks
 from .generate import Chooser, mutate
-from .http1_gate import PATIENT, check_gate, mutate_gate
+from .http1_gate import check_gate, check_scope_of_head, mutate_gate
 from .http1_mutations import mutate_http1
 from .http2 import check_http2
 from .http2_script import mutate_http2
 from .http2_seeds import http2_seeds
-from .machine import Machine
-from .scopes import check_scope
-from .script import mutate_script, read_script
+from .machine import check_http1
+from .script import mutate_script
 from .seeds import gate_seeds, http1_seeds, http1_streams, scope_seeds, websocket_seeds
 from .websocket import check_websocket, mutate_websocket
-from .wire import read_requests
 from .words import HTTP1_WORDS, HTTP2_WORDS, WEBSOCKET_WORDS
-from .world import SETTINGS
 
 __all__ = ["TARGETS", "Target"]
 
@@ -57,36 +52,6 @@ class Target:
     """Octets that stand together in its inputs: libFuzzer's dictionary."""
     code: tuple[str, ...] = ("*.py",)
     """The files of `sansio` that it aims at, as patterns."""
-
-
-def check_http1(data: bytes) -> None:
-    """Let a whole connection happen, and hold every law."""
-    settings, operations = read_script(data)
-    machine = Machine(SETTINGS[settings])
-    for operation in operations:
-        machine.do(operation)
-    machine.check_whole()
-
-
-def check_scope_of_head(data: bytes) -> None:
-    """Read one head, with and without the fast reader."""
-    settings = PATIENT[data[0] % len(PATIENT)] if data else PATIENT[0]
-    stream = data[1:] + b"\r\n\r\n"
-    found = []
-    for reader in ("fast", "h11"):
-        transport = TransportInfo(("192.0.2.1", 50_000), ("192.0.2.2", 80))
-        connection = Connection(transport, replace(settings, http1_reader=reader), 0.0, {})
-        connection.receive_data(stream, 0.0)
-        ready = connection.take_ready()
-        assert len(ready) <= 1, "two requests at a time"
-        for exchange in ready:
-            check_scope(exchange.scope, next(read_requests(stream)), settings.root_path)
-        if not ready:
-            assert connection.error is not None or connection.closed or not stream.strip(b"\r\n"), (
-                "neither nor"
-            )
-        found.append([exchange.scope for exchange in ready])
-    assert found[0] == found[1], f"{found[0]} became {found[1]}"
 
 
 TARGETS: Final = {
