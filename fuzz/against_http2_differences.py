@@ -15,6 +15,7 @@ from sansio import Settings
 from tests import peers
 from tests.peers import (
     ACK,
+    CONTINUATION,
     DATA,
     END_STREAM,
     HEADERS,
@@ -27,6 +28,7 @@ from tests.peers import (
     SETTINGS,
     WINDOW_UPDATE,
     Code,
+    continuation,
     data,
     frame,
     headers,
@@ -71,6 +73,8 @@ class Step:
     """Octets of content that Content-Length promised, and that did not come."""
     working: int = 0
     """Applications that have not finished."""
+    resets: bool = False
+    """A stream was reset before it."""
     ours: str = ""
     code: int | None = None
     """Of our RST_STREAM."""
@@ -241,6 +245,45 @@ DIFFERENCES: Final[dict[str, Difference]] = {
         "we: what was on its way is to be ignored (RFC 9113 §5.1); h2 answers each frame with RST_STREAM",
         lambda s: s.kind in {DATA, HEADERS} and s.state == "reset" and s.ours == TAKEN and s.theirs == STREAM,
         [HELLO, request(1, end_stream=False), rst(1), data(1, b"late")],
+    ),
+    "A request behind a reset, with as many streams as allowed": Difference(
+        "we: it is as late as anything else (RFC 9113 §5.1); h2 counts it as one stream more",
+        lambda s: s.kind == HEADERS and s.state == "reset" and s.ours == TAKEN and s.theirs == CONNECTION,
+        [
+            HELLO,
+            request(1, path=b"/ HTTP/1.1", end_stream=False),
+            *(request(stream, end_stream=False) for stream in (3, 5, 7)),
+            rst(1),
+            request(9, end_stream=False),
+            request(1),
+        ],
+    ),
+    "CONTINUATION that continues nothing": Difference(
+        "we: RFC 9113 §6.10; h2 answers with RST_STREAM once it has forgotten the stream",
+        lambda s: (
+            s.kind == CONTINUATION
+            and s.state in {"reset", "ended"}
+            and (s.ours, s.theirs) == (CONNECTION, STREAM)
+        ),
+        [
+            HELLO,
+            request(1, path=b"/ HTTP/1.1", end_stream=False),
+            request(3, end_stream=False),
+            request(5, end_stream=False),
+            data(1),
+            continuation(1, b"\x82"),
+        ],
+    ),
+    "A window of a stream that is over": Difference(
+        "we: settings change the windows of streams that are there (RFC 9113 §6.9.2); h2 counts those that are over",
+        lambda s: s.kind == SETTINGS and s.resets and (s.ours, s.theirs) == (TAKEN, CONNECTION),
+        [
+            HELLO,
+            request(1, end_stream=False),
+            window_update(1, 1),
+            window_update(1, MAX_WINDOW),
+            settings((4, MAX_WINDOW)),
+        ],
     ),
     "Content behind the end": Difference(
         "we: a connection error (RFC 9113 §5.1, closed); h2 answers with RST_STREAM",

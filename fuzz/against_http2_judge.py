@@ -120,7 +120,8 @@ class Trial:
         state = self.states.get(stream) or ("skipped" if stream <= self.highest else "idle")
         missing = self.missing.get(stream, 0)
         working = sum(not call.finished for call in self.pair.calls)
-        return Step(octets, len(self.steps), kind, flags, stream, payload, fields, state, missing, working)
+        number, resets = len(self.steps), "reset" in self.states.values()
+        return Step(octets, number, kind, flags, stream, payload, fields, state, missing, working, resets)
 
     def _give_ours(self, step: Step) -> None:
         before = len(self.pair.calls)

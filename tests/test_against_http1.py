@@ -29,8 +29,7 @@ from fuzz.http1_differences import DIFFERENCES
 from fuzz.http1_gate import check_gate
 from fuzz.http1_mutations import splice
 from fuzz.http1_readers import read_by_h11, read_by_llhttp, read_by_us
-
-from .test_machine import BUDGET
+from fuzz.properties import FEW
 
 EXAMPLE: Final = Path(__file__).parents[1] / "docs/examples/fuzz_parser.py"
 GET: Final = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -260,13 +259,13 @@ def test_what_is_known_is_the_authors_choice() -> None:
 # What is tried.
 
 
-@settings(BUDGET, max_examples=60)
+@settings(FEW, max_examples=60)
 @given(st.randoms(use_true_random=False))
 def test_whatever_is_changed_all_readers_agree_or_a_row_says_why(chooser: random.Random) -> None:
     check_against_http1(mutate_http1(pipeline(chooser), chooser))
 
 
-@settings(BUDGET, max_examples=60)
+@settings(FEW, max_examples=60)
 @given(st.integers(0, 255), st.randoms(use_true_random=False))
 def test_whatever_is_changed_no_cut_and_no_reader_makes_a_difference(
     number: int, chooser: random.Random

@@ -6,42 +6,14 @@ That each row of the table is needed is held by `tests.sansio.test_http2_judge`.
 from typing import Final
 
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
-from fuzz.against_http2 import against_http2_seeds, check_against_http2, mutate_against_http2
+from fuzz.against_http2 import against_http2_seeds, check_against_http2
 from fuzz.against_http2_differences import HEAD, HELLO
 from fuzz.against_http2_frames import ANSWER, BULK, read_frames
 from fuzz.against_http2_judge import Trial
 from tests.peers import continuation, data, frame, headers, ping, request, rst, settings, window_update
 
-from .test_machine import BUDGET, Drawn
-
 SEEDS: Final = against_http2_seeds()
-
-
-def test_the_seeds_hold() -> None:
-    for seed in SEEDS:
-        check_against_http2(seed)
-
-
-def test_the_seeds_are_the_same_each_time() -> None:
-    assert against_http2_seeds() == SEEDS
-
-
-@st.composite
-def mutants(draw: st.DrawFn) -> bytes:
-    seed = draw(st.sampled_from(SEEDS))
-    for _ in range(3):
-        seed = mutate_against_http2(seed, Drawn(draw))
-    return seed
-
-
-@hypothesis_settings(BUDGET, max_examples=60)
-@given(octets=mutants())
-def test_what_comes_of_seeds_holds(octets: bytes) -> None:
-    check_against_http2(octets)
 
 
 def test_frames_are_cut_where_they_end_and_field_blocks_stay_whole() -> None:

@@ -3,47 +3,18 @@
 from typing import Final
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from fuzz.against_websocket import (
     against_websocket_seeds,
-    check_against_websocket,
-    mutate_against_websocket,
 )
 from fuzz.against_websocket_differences import DIFFERENCES, WEBSOCKETS, WSPROTO, End, Verdict
 from fuzz.against_websocket_frames import OFFERS, deflate, encode, read_frames
 from fuzz.against_websocket_judge import Trial
 from fuzz.against_websocket_offers import OFFER_DIFFERENCES, check_offer
 
-from .test_machine import BUDGET, Drawn
-
 SEEDS: Final = against_websocket_seeds()
 DEFLATE: Final = b"permessage-deflate"
 LIBRARIES: Final = (WSPROTO, WEBSOCKETS)
-
-
-def test_the_seeds_hold() -> None:
-    for seed in SEEDS:
-        check_against_websocket(seed)
-
-
-def test_the_seeds_are_the_same_each_time() -> None:
-    assert against_websocket_seeds() == SEEDS
-
-
-@st.composite
-def mutants(draw: st.DrawFn) -> bytes:
-    seed = draw(st.sampled_from(SEEDS))
-    for _ in range(3):
-        seed = mutate_against_websocket(seed, Drawn(draw))
-    return seed
-
-
-@settings(BUDGET, max_examples=60)
-@given(octets=mutants())
-def test_what_comes_of_seeds_holds(octets: bytes) -> None:
-    check_against_websocket(octets)
 
 
 def test_frames_are_cut_where_they_end() -> None:

@@ -8,25 +8,22 @@ from typing import Any, Final
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from fuzz import connection, http2, websocket
 from fuzz import machine as http1
-from fuzz.connection import ConnectionMachine, check_connection
-from fuzz.connection_script import LANGUAGE, WEBSOCKET_WORLDS, WORLDS, mutate_connection
+from fuzz.connection import ConnectionMachine
+from fuzz.connection_script import LANGUAGE, WEBSOCKET_WORLDS, mutate_connection
 from fuzz.connection_seeds import connection_seeds
 from fuzz.connection_world import ConnectionWorld
 from fuzz.laws import Violation
 from fuzz.laws_work import count_lines, work_is_in_proportion
 from fuzz.operations import (
     AppFinish,
-    AppFlush,
     AppReceive,
     AppSend,
     Eof,
     Lost,
     Operation,
-    Oversleep,
     Receive,
     ShutDown,
     Take,
@@ -34,113 +31,15 @@ from fuzz.operations import (
     ToDeadline,
     Wait,
 )
+from fuzz.properties import FEW
+from fuzz.stateful import Drawn
 from fuzz.websocket_script import HEAD, OFFERS
 from fuzz.wire import client_frame
 from sansio import Connection, Settings, TransportInfo
 
 from . import peers
-from .test_machine import BUDGET, CUTS, WHICH, Drawn
 
-ANYTHING: Final = st.sampled_from(LANGUAGE.names)
-KNOWN: Final = st.sampled_from(LANGUAGE.known)
 SCRIPTS: Final = st.sampled_from(connection_seeds())
-OPENINGS: Final = st.sampled_from(
-    [
-        *LANGUAGE.known[:3],
-        HEAD % OFFERS[0],
-        HEAD % OFFERS[1],
-        peers.PREFACE + peers.settings() + peers.settings(ack=True) + peers.request(1),
-        peers.PREFACE + peers.settings() + peers.request(1, b"POST", end_stream=False) + peers.request(3),
-    ]
-)
-
-
-class AnyProtocol(RuleBasedStateMachine):
-    """Peer, applications, embedder and clock do what they like, and the peer speaks whatever it likes."""
-
-    machine: ConnectionMachine
-
-    @initialize(world=st.integers(0, len(WORLDS) - 1), opening=OPENINGS)
-    def accept(self, world: int, opening: bytes) -> None:
-        self.machine = ConnectionMachine(world)
-        self.machine.do(Receive(opening))
-
-    def teardown(self) -> None:
-        if hasattr(self, "machine"):
-            self.machine.do(Take())
-            self.machine.check_whole()
-
-    @property
-    def calls(self) -> int:
-        return len(self.machine.calls)
-
-    # The peer.
-
-    @rule(data=KNOWN, cut=CUTS)
-    def something_known_comes(self, data: bytes, cut: int) -> None:
-        self.machine.do(Receive(data, cut))
-
-    @rule(first=KNOWN, second=KNOWN, share=st.floats(0, 1), cut=CUTS)
-    def two_things_come_in_one_read(self, first: bytes, second: bytes, share: float, cut: int) -> None:
-        self.machine.do(Receive(first + second[: int(len(second) * share)], cut))
-
-    @rule(data=st.binary(max_size=40), cut=CUTS)
-    def octets_come(self, data: bytes, cut: int) -> None:
-        self.machine.do(Receive(data, cut))
-
-    @rule(gone=st.sampled_from((Eof(), Eof(), Lost())))
-    def the_peer_goes(self, gone: Operation) -> None:
-        self.machine.do(gone)
-
-    # The embedder and its clock.
-
-    @rule()
-    def octets_are_taken(self) -> None:
-        self.machine.do(Take())
-
-    @rule(
-        operation=st.sampled_from(
-            (Wait(0.25), Wait(3.0), Wait(100_000.0), ToDeadline(), Oversleep(40.0), Timeout())
-        )
-    )
-    def time_passes(self, operation: Operation) -> None:
-        self.machine.do(operation)
-
-    @rule()
-    def the_server_shuts_down(self) -> None:
-        self.machine.do(ShutDown())
-
-    # The applications.
-
-    @precondition(lambda self: self.calls)
-    @rule(which=WHICH)
-    def an_application_receives(self, which: int) -> None:
-        self.machine.do(AppReceive(which))
-
-    @precondition(lambda self: self.calls)
-    @rule(name=ANYTHING, which=WHICH)
-    def an_application_sends_anything(self, name: str, which: int) -> None:
-        self.machine.do(AppSend(name, which))
-
-    @precondition(lambda self: self.calls)
-    @rule(accepts=st.booleans(), which=WHICH)
-    def an_application_answers(self, accepts: bool, which: int) -> None:
-        for name in ("websocket accept", "websocket text") if accepts else ("start", "body 5"):
-            self.machine.do(AppSend(name, which))
-
-    @precondition(lambda self: self.calls)
-    @rule(which=WHICH)
-    def an_application_takes_a_while(self, which: int) -> None:
-        self.machine.do(AppFlush(which))
-
-    @precondition(lambda self: self.calls)
-    @rule(which=WHICH, failed=st.booleans())
-    def an_application_finishes(self, which: int, failed: bool) -> None:
-        self.machine.do(AppFinish(which, failed))
-
-
-TestAnyProtocol = AnyProtocol.TestCase
-TestAnyProtocol.settings = settings(BUDGET, max_examples=60, stateful_step_count=20)
 
 
 @st.composite
@@ -151,13 +50,7 @@ def scripts(draw: st.DrawFn) -> bytes:
     return script
 
 
-@settings(BUDGET, max_examples=60)
-@given(script=st.one_of(scripts(), st.binary(max_size=100)))
-def test_a_connection_keeps_every_law_whatever_is_spoken(script: bytes) -> None:
-    check_connection(script)
-
-
-@settings(BUDGET, max_examples=30)
+@settings(FEW, max_examples=30)
 @given(script=scripts())
 def test_a_script_stands_for_the_operations_it_was_written_from(script: bytes) -> None:
     assert LANGUAGE.write(*LANGUAGE.read(script)) == script

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fuzz.campaign import KEPT, load_targets
 from fuzz.ledger import Entry, read_entries, standing, write_entry
+from fuzz.properties import FEW, hold_properties
+from fuzz.properties import main as hypothesis_campaign
 from fuzz.words import HTTP1_WORDS, HTTP2_WORDS, WEBSOCKET_WORDS, write_dictionary
 
 ROOT: Final = Path(__file__).parents[1]
@@ -92,3 +96,31 @@ def test_lines_that_no_target_reaches_are_named(tree: Path) -> None:
 def test_what_reached_something_new_is_there_for_the_next_campaign(tree: Path) -> None:
     fuzz(tree, "field_blocks", "3")
     assert list((tree / "fuzz/corpus/field_blocks").iterdir())
+
+
+def test_hypothesis_tells_of_each_property_that_breaks(capsys: pytest.CaptureFixture[str]) -> None:
+    def breaks(budget: settings) -> None:
+        @budget
+        @given(st.integers())
+        def small(number: int) -> None:
+            assert number < 17, "seventeen: it is disliked"
+
+        small()
+
+    finds = hold_properties({"holds": lambda budget: None, "breaks": breaks}, 0.2, FEW)
+    assert list(finds) == ["breaks"]
+    told = capsys.readouterr().out
+    assert "FOUND by breaks" in told
+    assert "number=17" in told
+    assert "1 of 2 properties are broken: breaks" in told
+
+
+def test_only_properties_that_there_are_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        hypothesis_campaign(["1", "htpp1"])
+    assert "no property 'htpp1'" in capsys.readouterr().err
+
+
+def test_a_property_that_holds_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert hypothesis_campaign(["0.002", "scope"]) == 0
+    assert "0 of 1 properties are broken: none" in capsys.readouterr().out
