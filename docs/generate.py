@@ -12,10 +12,15 @@ import ast
 import inspect
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Final
 
+import fuzz.connection
+import fuzz.http2
+import fuzz.machine
+import fuzz.websocket
 from docs.states.page import make_states
 from runtime import cli, options
 from runtime.config import OPTIONS, Config
@@ -31,6 +36,7 @@ def generate() -> dict[str, str]:
     return {
         "reference/settings.md": settings_page(),
         "reference/cli.md": cli_page(),
+        "reference/laws.md": laws_page(),
         **make_states(NOTICE),
     }
 
@@ -336,6 +342,43 @@ def _foreign_flags() -> list[str]:
     ]
     lines += [f"| {', '.join(flags)} | {_text(advice) or 'nothing'} |" for advice, flags in by_advice.items()]
     return lines
+
+
+# Laws.
+
+_LAWS_INTRODUCTION: Final = """\
+# Laws
+
+What holds of a connection, whatever its peer, its applications, its embedder and its clock do.
+Each law is a function in `fuzz`, and is held in [campaigns](../howto/fuzz.md) and, with fewer examples, by the tests.
+`connection` is a connection of any protocol; the others know more of theirs, and hold more.
+"""
+_LAWFUL: Final = {
+    "connection": fuzz.connection,
+    "http1": fuzz.machine,
+    "websocket": fuzz.websocket,
+    "http2": fuzz.http2,
+}
+
+
+def laws_page() -> str:
+    parts = [NOTICE, "", _LAWS_INTRODUCTION]
+    for title, whole in (("After each thing that happens", False), ("When the story is over", True)):
+        held: dict[Callable[..., None], list[str]] = {}
+        for target, module in _LAWFUL.items():
+            for law in module.AT_THE_END if whole else module.AFTER_EACH:
+                held.setdefault(law, []).append(f"`{target}`")
+        parts += [f"## {title}", "", "| law | what it says | held by |", "|---|---|---|"]
+        parts += [
+            f"| {law.__name__.replace('_', ' ')} | {_row(law.__doc__ or '')} | {', '.join(targets)} |"
+            for law, targets in held.items()
+        ]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _row(text: str) -> str:
+    return " ".join(text.split()).replace("``", "`").replace("|", "\\|")
 
 
 def main() -> int:
