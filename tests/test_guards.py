@@ -5,7 +5,9 @@ from typing import Final
 
 import pytest
 
+from tests.attacks.catalogue import chosen
 from tests.guards.__main__ import files_of_tests, run_without
+from tests.guards.__main__ import test_command as command_of
 from tests.guards.table import GUARDS, Guard
 
 ROOT: Final = Path(__file__).parents[1]
@@ -17,6 +19,7 @@ def test_a_guard_is_there_and_its_tests_too(guard: Guard) -> None:
     assert (ROOT / guard.file).read_text(encoding="utf-8").count(guard.code) == 1
     assert guard.tests
     assert set(guard.tests) <= set(files_of_tests())
+    assert len(chosen(guard.attacks)) == len(guard.attacks) or not guard.attacks
     assert f"### {guard.threat}\n" in THREATS
 
 
@@ -44,5 +47,5 @@ def tree(tmp_path: Path) -> Path:
 )
 def test_it_is_told_whether_a_test_notices(tree: Path, code: str, test: str, outcome: str) -> None:
     guard = Guard("any", "guard.py", code, "True", (test,))
-    assert run_without(guard, Path("test_guard.py"), test, tree) == outcome
+    assert run_without(guard, command_of(Path("test_guard.py"), test), tree) == outcome
     assert "size < 9" in (tree / "guard.py").read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
-"""Take the guards of `tests.guards.table` away, one at a time, each in a copy of the tree, and run their tests there.
+"""Take the guards of `tests.guards.table` away, one at a time, in a copy of the tree, and run tests and attacks there.
 
 ``python -m tests.guards [WORD ...]`` takes those whose threat or file has one of the words. The exit status is 1 if a
-test passes that should have failed.
+test passes that should have failed, or an attack is held off that should not have been.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 _NEEDED: Final = ("pyproject.toml", "sansio", "runtime", "tests", "fuzz", "docs")
 _PROCESSES: Final = 2
 _LONGEST: Final = 300
-_TESTS_FAILED: Final = 1
+_FAILED: Final = 1
+_SERVER: Final = "tricorn-trio"
 
 
 def main(words: list[str]) -> int:
@@ -35,24 +36,34 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(_PROCESSES) as pool:
         for number in range(_PROCESSES):
             trees.put(_copy(Path(directory) / str(number)))
-        tasks = [(guard, test) for guard in chosen for test in guard.tests]
+        tasks = [(guard, test, test_command(files[test], test)) for guard in chosen for test in guard.tests]
+        tasks += [(guard, attack, attack_command(attack)) for guard in chosen for attack in guard.attacks]
 
-        def take_away(task: tuple[Guard, str]) -> str:
+        def take_away(task: tuple[Guard, str, list[str]]) -> str:
             tree = trees.get()
             try:
-                return run_without(task[0], files[task[1]], task[1], tree)
+                return run_without(task[0], task[2], tree)
             finally:
                 trees.put(tree)
 
-        for (guard, test), outcome in zip(tasks, pool.map(take_away, tasks), strict=True):
+        for (guard, name, _), outcome in zip(tasks, pool.map(take_away, tasks), strict=True):
             failures += bool(outcome)
-            print(f"{outcome or 'noticed':<12}{guard.threat}: {guard.file}: {test}", flush=True)
-    print(f"{len(chosen)} guards taken away, {failures} of {len(tasks)} tests did not notice")
+            print(f"{outcome or 'noticed':<12}{guard.threat}: {guard.file}: {name}", flush=True)
+    print(f"{len(chosen)} guards taken away, {failures} of {len(tasks)} tests and attacks did not notice")
     return 1 if failures else 0
 
 
-def run_without(guard: Guard, file: Path, test: str, tree: Path) -> str:
-    """Run one test in a tree without the guard. Return what is wrong, or nothing if the test fails as it should."""
+def test_command(file: Path, test: str) -> list[str]:
+    """Return the arguments that run one test, from the top of the tree."""
+    return ["pytest", "-x", "-q", "-p", "no:cacheprovider", str(file), "-k", test]
+
+
+def attack_command(attack: str) -> list[str]:
+    return ["tests.attacks", attack, "--servers", _SERVER]
+
+
+def run_without(guard: Guard, arguments: list[str], tree: Path) -> str:
+    """Run a module in a tree without the guard. Return what is wrong, or nothing if that fails as it should."""
     module = tree / guard.file
     code = module.read_text(encoding="utf-8")
     if code.count(guard.code) != 1:
@@ -60,19 +71,13 @@ def run_without(guard: Guard, file: Path, test: str, tree: Path) -> str:
     module.write_text(code.replace(guard.code, guard.without), encoding="utf-8")
     try:
         run = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", str(file), "-k", test],
-            cwd=tree,
-            capture_output=True,
-            timeout=_LONGEST,
-            check=False,
+            [sys.executable, "-m", *arguments], cwd=tree, capture_output=True, timeout=_LONGEST, check=False
         )
     except subprocess.TimeoutExpired:
         return ""  # It waits for what does not come: that is a failure, too.
     finally:
         module.write_text(code, encoding="utf-8")
-    return (
-        "" if run.returncode == _TESTS_FAILED else f"exit {run.returncode}" if run.returncode else "UNNOTICED"
-    )
+    return "" if run.returncode == _FAILED else f"exit {run.returncode}" if run.returncode else "UNNOTICED"
 
 
 def _copy(tree: Path) -> Path:

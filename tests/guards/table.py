@@ -19,6 +19,8 @@ class Guard(NamedTuple):
     """What stands there when it is taken away."""
     tests: tuple[str, ...]
     """Each of them fails then."""
+    attacks: tuple[str, ...] = ()
+    """Each of them breaches the server then."""
 
 
 GUARDS: Final = (
@@ -29,6 +31,7 @@ GUARDS: Final = (
         '        if lengths:\n            return PeerError(400, "Transfer-Encoding together',
         '        if False:\n            return PeerError(400, "Transfer-Encoding together',
         ("test_framing",),
+        ("cl-te",),
     ),
     Guard(
         "Two lengths for one message",
@@ -36,6 +39,7 @@ GUARDS: Final = (
         "    elif len(lengths) > 1:",
         "    elif False:",
         ("test_framing", "test_nothing_is_read_in_two_ways"),
+        ("content-length-variants",),
     ),
     Guard(
         "Codings in disguise",
@@ -43,6 +47,7 @@ GUARDS: Final = (
         'if codings[0].lower() != b"chunked":',
         'if b"chunked" not in codings[0].lower():',
         ("test_framing", "test_nothing_is_read_in_two_ways"),
+        ("te-te",),
     ),
     Guard(
         "Numbers in disguise",
@@ -50,6 +55,7 @@ GUARDS: Final = (
         "if value.isdigit() and len(value) <= _MAX_CONTENT_LENGTH_DIGITS else None",
         'if value.lstrip(b"+").isdigit() else None',
         ("test_what_is_no_length_is_none",),
+        ("content-length-variants",),
     ),
     Guard(
         "Numbers in disguise",
@@ -57,6 +63,7 @@ GUARDS: Final = (
         "if not digits or len(digits) > _MAX_CHUNK_SIZE_DIGITS or digits.translate(None, _HEXADECIMAL):",
         "if not digits or digits.translate(None, _HEXADECIMAL):",
         ("test_malformed_chunks_are_refused_at_the_same_octet_however_they_come",),
+        ("chunk-size-variants",),
     ),
     Guard(
         "Chunks that end somewhere else",
@@ -64,6 +71,7 @@ GUARDS: Final = (
         r'if data[position] != b"\r\n"[len(self._line)]:',
         "if False:",
         ("test_malformed_chunks_are_refused_at_the_same_octet_however_they_come",),
+        ("chunk-terminators",),
     ),
     Guard(
         "Line ends that are none",
@@ -74,6 +82,7 @@ GUARDS: Final = (
             "test_field_lines",
             "test_nothing_is_read_in_two_ways",
         ),
+        ("bare-lf",),
     ),
     Guard(
         "Control characters in fields",
@@ -81,6 +90,7 @@ GUARDS: Final = (
         "    if value.translate(None, VALUE_CHARACTERS):\n        return",
         "    if False:\n        return",
         ("test_every_octet_in_a_name_and_in_a_value",),
+        ("control-octets",),
     ),
     Guard(
         "A Host that is none",
@@ -88,6 +98,7 @@ GUARDS: Final = (
         "    if len(hosts) > 1:",
         "    if False:",
         ("test_hosts",),
+        ("host-abuse",),
     ),
     Guard(
         "Content that nobody read",
@@ -95,6 +106,7 @@ GUARDS: Final = (
         "ended and (remaining is None or remaining > self._settings.limit_discard)",
         "False",
         ("test_more_unread_content_than_is_read_away_ends_the_connection",),
+        ("cl-0",),
     ),
     Guard(
         "Content that may or may not come",
@@ -102,6 +114,7 @@ GUARDS: Final = (
         "return self._continue_due or (",
         "return (",
         ("test_a_client_that_was_never_told_to_continue_is_told_that_the_connection_ends",),
+        ("expect-desync",),
     ),
     Guard(
         "A head that never ends",
@@ -109,6 +122,7 @@ GUARDS: Final = (
         "        if self._idle_deadline is Deadline.KEEP_ALIVE:",
         "        if True:",
         ("test_one_octet_more_gives_a_head_no_more_time",),
+        ("slowloris",),
     ),
     Guard(
         "Large heads and many fields",
@@ -116,6 +130,7 @@ GUARDS: Final = (
         "                if len(buffer) > self._limit:",
         "                if False:",
         ("test_what_never_ends_is_refused_at_its_limit",),
+        ("huge-field",),
     ),
     Guard(
         "Large heads and many fields",
@@ -123,6 +138,7 @@ GUARDS: Final = (
         "            if len(self._fields) >= self._max_fields:",
         "            if False:",
         ("test_limits_hold_to_the_octet_however_the_octets_come",),
+        ("many-fields",),
     ),
     Guard(
         "Empty lines without end",
@@ -130,6 +146,7 @@ GUARDS: Final = (
         "                if self._empty_lines > _MAX_EMPTY_LINES:",
         "                if False:",
         ("test_empty_lines_without_end_are_refused",),
+        ("empty-lines",),
     ),
     Guard(
         "Extensions and trailers without end",
@@ -137,6 +154,7 @@ GUARDS: Final = (
         "            if self._extensions_left < 0:",
         "            if False:",
         ("test_chunk_extensions_up_to_the_limit_pass",),
+        ("chunk-extensions",),
     ),
     Guard(
         "Extensions and trailers without end",
@@ -144,6 +162,7 @@ GUARDS: Final = (
         "            if self._trailer_fields > self._settings.limit_request_fields:",
         "            if False:",
         ("test_trailers_without_end_are_refused",),
+        ("trailers",),
     ),
     Guard(
         "Content of enormous size",
@@ -158,6 +177,7 @@ GUARDS: Final = (
         "        if self.outbox.size > self._settings.limit_write_buffer:",
         "        if False:",
         ("test_a_client_that_never_reads_cannot_make_the_server_collect_responses",),
+        ("slow-read-pipelined",),
     ),
     Guard(
         "A flood of pipelined requests",
@@ -172,6 +192,7 @@ GUARDS: Final = (
         "        if outbox.size > self._settings.limit_write_buffer:",
         "        if False:",
         ("test_a_full_write_buffer_stops_the_application_until_the_bytes_are_taken",),
+        ("slow-read",),
     ),
     # Applications
     Guard(
@@ -180,6 +201,7 @@ GUARDS: Final = (
         "    if value.translate(None, VALUE_CHARACTERS):\n        raise",
         "    if False:\n        raise",
         ("test_no_field_of_the_application_can_forge_another",),
+        ("header-injection",),
     ),
     Guard(
         "An application that never reads",
@@ -187,6 +209,7 @@ GUARDS: Final = (
         "            if exchange.held >= self._settings.limit_read_buffer:",
         "            if False:",
         ("test_reading_stops_while_the_application_does_not_take_the_content",),
+        ("app-never-reads",),
     ),
     # HTTP/2
     Guard(
@@ -198,6 +221,7 @@ GUARDS: Final = (
             "test_rapid_resets_end_the_connection_and_start_few_applications",
             "test_provoked_resets_end_the_connection",
         ),
+        ("rapid-reset-of-running-applications",),
     ),
     Guard(
         "More streams than allowed",
@@ -208,6 +232,7 @@ GUARDS: Final = (
             "test_more_streams_than_allowed_are_refused",
             "test_an_application_that_runs_on_after_a_reset_counts_as_a_stream",
         ),
+        ("streams-beyond-the-limit",),
     ),
     Guard(
         "Field blocks without end",
@@ -215,6 +240,7 @@ GUARDS: Final = (
         "if len(self._block) + length > self._max_block_size or self._continuations >= _MAX_CONTINUATIONS:",
         "if False:",
         ("test_a_field_block_without_end_ends_the_connection",),
+        ("continuation-flood-of-0-octets",),
     ),
     Guard(
         "Field blocks that become large",
@@ -222,6 +248,7 @@ GUARDS: Final = (
         "        if room < 0:",
         "        if False:",
         ("test_a_small_block_that_the_table_makes_large_is_answered_with_431",),
+        ("hpack-bomb",),
     ),
     Guard(
         "Field blocks that become large",
@@ -229,6 +256,7 @@ GUARDS: Final = (
         "        if len(fields) > self._max_fields:",
         "        if False:",
         ("test_too_many_fields_are_answered_with_431",),
+        ("http2-bomb",),
     ),
     Guard(
         "Tables of any size",
@@ -236,6 +264,7 @@ GUARDS: Final = (
         "        if size > self._max_table_size:",
         "        if False:",
         ("test_what_cannot_be_decoded_is_a_field_block_error",),
+        ("table-of-four-gigabytes",),
     ),
     Guard(
         "Frames that bring nothing forward",
@@ -243,6 +272,7 @@ GUARDS: Final = (
         "        if self.budgets.take_frame(kind, now):",
         "        if True:",
         ("test_too_many_frames_that_bring_nothing_end_the_connection",),
+        ("flood-of-ping",),
     ),
     Guard(
         "Answers that nobody reads",
@@ -250,6 +280,7 @@ GUARDS: Final = (
         "        if self._control_size > _MAX_CONTROL_SIZE:",
         "        if False:",
         ("test_answers_that_are_not_read_end_the_connection",),
+        ("flood-of-ping-unread",),
     ),
     Guard(
         "Padding",
@@ -257,6 +288,7 @@ GUARDS: Final = (
         "        if len(content) < size:",
         "        if False:",
         ("test_padding_comes_back_at_once",),
+        ("padded-content",),
     ),
     Guard(
         "Windows that open by crumbs",
@@ -264,6 +296,7 @@ GUARDS: Final = (
         "if size < left and size < _USEFUL_SIZE and not self._budgets.crumbs.take(now):",
         "if False:",
         ("test_windows_that_open_by_crumbs_exhaust_a_budget",),
+        ("data-dribble-by-settings",),
     ),
     Guard(
         "Large windows, and a socket that nobody reads",
@@ -271,6 +304,7 @@ GUARDS: Final = (
         "        while queues and outbox.size <= self._limit:",
         "        while queues:",
         ("test_a_peer_that_does_not_read_is_not_sent_more_than_a_buffer",),
+        ("socket-that-nobody-reads",),
     ),
     Guard(
         "Windows that are no windows",
@@ -278,6 +312,7 @@ GUARDS: Final = (
         "        if size > stream.receive_window:",
         "        if False:",
         ("test_content_beyond_the_stream_s_window_is_an_error",),
+        ("content-beyond-the-window",),
     ),
     Guard(
         "Content of another length than promised",
@@ -285,6 +320,7 @@ GUARDS: Final = (
         "            if stream.content_left < 0:",
         "            if False:",
         ("test_content_that_is_not_as_long_as_promised_never_ends",),
+        ("content-of-another-length",),
     ),
     # WebSockets
     Guard(
@@ -293,6 +329,7 @@ GUARDS: Final = (
         "                if len(piece) > room:",
         "                if False:",
         ("test_a_deflate_bomb_takes_little_more_than_the_limit",),
+        ("deflate-bomb",),
     ),
     Guard(
         "Fragments without end",
@@ -300,6 +337,7 @@ GUARDS: Final = (
         "if self.fragments > self._max_fragments or self._octets > limit:",
         "if self._octets > limit:",
         ("test_a_message_without_end_is_bounded_in_octets_and_in_fragments",),
+        ("endless-fragments-of-0-octets",),
     ),
     Guard(
         "Pings that want an answer each",
@@ -307,6 +345,7 @@ GUARDS: Final = (
         "        elif outbox.size > self._settings.limit_write_buffer:",
         "        elif False:",
         ("test_a_flood_of_pings_to_a_client_that_never_reads_fills_no_memory",),
+        ("pings-on-a-closed-window",),
     ),
     # The transport and the process
     Guard(
@@ -315,6 +354,7 @@ GUARDS: Final = (
         "return SecureConnection(self._tls, begin, now + self._timeout_tls_handshake)",
         "return SecureConnection(self._tls, begin, math.inf)",
         ("test_a_handshake_that_stalls_ends_in_time",),
+        ("tls-handshake-stall",),
     ),
     Guard(
         "No descriptors left",
@@ -329,5 +369,6 @@ GUARDS: Final = (
         """chr(octet) if 32 <= octet < 127 and octet not in b'"\\\\' else""",
         "chr(octet) if octet else",
         ("test_what_came_from_a_peer_is_escaped",),
+        ("log-injection",),
     ),
 )
