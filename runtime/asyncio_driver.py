@@ -23,6 +23,7 @@ __all__ = ["AsyncioListener", "make_exception_handler"]
 # asyncio accepts as often as its "backlog" says whenever it accepts, and, where descriptors have run out, complains as
 # often once a second. The queue's real length is set behind its back.
 _ACCEPTS: Final = 16
+_TURNS_TO_ACCEPT: Final = 3  # A task's first step, and a call by the transport that it makes.
 _CAPACITY_PAUSE: Final = 1.0  # asyncio's own.
 
 # The event loop hands over up to 256 KiB at a time. If a peer's octets take long, others have their turn in between.
@@ -93,7 +94,9 @@ class AsyncioDriver(asyncio.Protocol):
             self.drop()
             return
         self._listener.drivers.add(self)
-        if self._listener.stopping:
+        if self._listener.aborted:
+            self.abort()  # It was accepted before, and comes too late.
+        elif self._listener.stopping:
             self.shut_down()
         else:
             self.service()
@@ -398,6 +401,7 @@ class AsyncioListener:
         self._backlog = backlog
         self.drivers: set[AsyncioDriver] = set()
         self.stopping = False
+        self.aborted = False
         self._cancelled = False
         self.loop = asyncio.get_running_loop()
         self._sockets = sockets
@@ -405,6 +409,7 @@ class AsyncioListener:
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: list[AsyncioDriver] = []
         self._idle = asyncio.Event()
+        self._turns_to_close = 0
 
     async def run(self, *, task_status: TaskStatus[None]) -> None:
         """Accept until `shut_down`, and be there until cancelled."""
@@ -421,12 +426,32 @@ class AsyncioListener:
 
     def shut_down(self) -> None:
         """Accept no more, and let every connection finish what is open."""
+        if self.stopping:
+            return
         self.stopping = True
-        for server in self._servers:
-            server.close()
+        if isinstance(self.loop, asyncio.SelectorEventLoop):
+            for sock in self._sockets:
+                self.loop.remove_reader(sock)
+            self._turns_to_close = _TURNS_TO_ACCEPT
+            self.loop.call_soon(self._close_soon)
+        else:
+            self._close()
         for driver in list(self.drivers):
             driver.shut_down()
         self.changed()
+
+    def _close_soon(self) -> None:
+        """Close when all connections have begun that were accepted: asyncio forgets those that it has not got to."""
+        self._turns_to_close -= 1
+        if self._turns_to_close:
+            self.loop.call_soon(self._close_soon)
+        else:
+            self._close()
+            self.changed()
+
+    def _close(self) -> None:
+        for server in self._servers:
+            server.close()
 
     async def wait_idle(self) -> None:
         """Return when no connection and no exchange is left. Only after `shut_down`."""
@@ -442,6 +467,7 @@ class AsyncioListener:
 
     def abort(self) -> None:
         """Drop all connections, and leave behind what swallows its cancellation."""
+        self.aborted = True
         for driver in list(self.drivers):
             driver.abort()
         for task in self._tasks:
@@ -477,7 +503,7 @@ class AsyncioListener:
 
     def changed(self) -> None:
         """A connection or an exchange has ended."""
-        if self.stopping and not self.drivers and not self._tasks:
+        if self.stopping and not (self.drivers or self._tasks or self._turns_to_close):
             self._idle.set()
 
     def _flush_held(self) -> None:

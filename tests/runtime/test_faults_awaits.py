@@ -19,7 +19,7 @@ import runtime
 
 from .client import make_server, until
 from .conftest import Backend, descriptors, living_tasks
-from .faults import Run, chosen, in_force
+from .faults import chosen
 from .faults_core import Core, failing
 from .faults_scenes import ENDED, SCENES, TIMEOUT, Scene, app, staged
 from .secure_client import Authority
@@ -101,14 +101,13 @@ async def test_an_application_that_is_cancelled_at_any_await_concerns_nobody_els
 class Moments(trio.abc.Instrument):
     """Counts moments, and acts at one of them."""
 
-    def __init__(self, at: int, act: Callable[[], object], begun: Callable[[], bool]) -> None:
+    def __init__(self, at: int, act: Callable[[], object]) -> None:
         self.made = 0
         self._at = at or -1
         self._act = act
-        self._begun = begun
 
     def count(self) -> None:
-        self.made += self._begun()
+        self.made += 1
         if self.made == self._at:
             self._at = -1
             self._act()
@@ -172,15 +171,10 @@ async def end_at(
             cancel = await group.start(_serve, server)
             await until(lambda: bool(server.addresses))
             act = {"cancelled": cancel, "asked": server.shut_down}[ending]
-            with in_force(Run()) as run:
-                # asyncio loses a connection that it accepts in the very turn in which its server is closed.
-                def begun() -> bool:
-                    return backend.name != "asyncio" or run.made["recv"] > 0
-
-                moments = Moments(moment, act, begun)
-                async with counting(backend, moments):
-                    with suppress(*ENDED):
-                        await scene.play(server, authority)
+            moments = Moments(moment, act)
+            async with counting(backend, moments):
+                with suppress(*ENDED):
+                    await scene.play(server, authority)
             act()
     with anyio.move_on_after(TIMEOUT):
         await until(lambda: (descriptors(), living_tasks()) == before)
