@@ -16,15 +16,14 @@ from anyio.abc import TaskStatus
 
 from sansio import Exchange
 
-from .driver import CAPACITY_ERRORS, HOLD, AnyConnection, Service, logger, run_app, transport_info
+from .driver import HOLD, AnyConnection, Service, logger, run_app, transport_info
 
-__all__ = ["AsyncioListener", "make_exception_handler"]
+__all__ = ["AsyncioListener"]
 
 # asyncio accepts as often as its "backlog" says whenever it accepts, and, where descriptors have run out, complains as
 # often once a second. The queue's real length is set behind its back.
 _ACCEPTS: Final = 16
 _TURNS_TO_ACCEPT: Final = 3  # A task's first step, and a call by the transport that it makes.
-_CAPACITY_PAUSE: Final = 1.0  # asyncio's own.
 
 # The event loop hands over up to 256 KiB at a time. If a peer's octets take long, others have their turn in between.
 _SLICE: Final = 65_536
@@ -375,22 +374,6 @@ class AsyncioDriver(asyncio.Protocol):
         if not (connection.closed or self._reading) and self._rest is None:
             self._reading = True
             self._transport.resume_reading()
-
-
-def make_exception_handler() -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
-    """Return a handler for an event loop of our own, which would tell of each failure to accept with a traceback."""
-    told_at = -math.inf
-
-    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        nonlocal told_at
-        error = context.get("exception")
-        if not ("socket" in context and isinstance(error, OSError) and error.errno in CAPACITY_ERRORS):
-            loop.default_exception_handler(context)
-        elif loop.time() >= told_at + _CAPACITY_PAUSE:
-            told_at = loop.time()
-            logger.warning("Cannot accept: %s; trying again in %g s", error, _CAPACITY_PAUSE)
-
-    return handle
 
 
 class AsyncioListener:

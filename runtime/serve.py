@@ -308,7 +308,7 @@ async def _run(server: Server) -> None:
     if sniffio.current_async_library() == "asyncio":
         import asyncio
 
-        from .asyncio_driver import make_exception_handler
+        from .asyncio_errors import make_exception_handler
 
         asyncio.get_running_loop().set_exception_handler(make_exception_handler())
     async with anyio.create_task_group() as group:
