@@ -154,6 +154,8 @@ class ConnectionWorld:
         self.steps: list[Step] = []
         self.fed = bytearray()
         """All octets that came from the peer."""
+        self.fed_before_fault: int | None = None
+        """How many of them there were when the peer's fault was decided; None: it has done nothing wrong."""
         self.wire = bytearray()
         """All octets that were taken."""
         self.eof = False
@@ -186,6 +188,8 @@ class ConnectionWorld:
         self.before = Before(self.outputs, len(self.calls), len(self.fed), situation, waiting, octets_in)
         outcome = self._carry_out(operation, call)
         self._look()
+        if self.fed_before_fault is None and self.connection.error is not None:
+            self.fed_before_fault = len(self.fed)
         if not isinstance(operation, Take) and self.connection.size < self.before.outputs.size:
             self.dropped = True
         if self.calls and isinstance(operation, Receive):

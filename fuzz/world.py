@@ -177,4 +177,8 @@ class World(ConnectionWorld):
         assert self.connection.error is not None, "a response to nothing"
         start = self.read_up_to
         assert start is not None, "a second response to a request whose content is not complete"
-        return "HEAD" if bytes(self.fed[start:]).lstrip(b"\r\n").startswith(b"HEAD ") else "GET"
+        return (
+            "HEAD"
+            if bytes(self.fed[start : self.fed_before_fault]).lstrip(b"\r\n").startswith(b"HEAD ")
+            else "GET"
+        )

@@ -1,6 +1,6 @@
 """Fuzz an application of your own: hostile peers on one side, your application on the other, nothing in between.
 
-``python docs/examples/fuzz_app.py [SECONDS]``, from the top of tricorn's source tree.
+``PYTHONPATH=. python docs/examples/fuzz_app.py [SECONDS]``, from the top of tricorn's source tree.
 """
 
 import contextlib
