@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzz import connection, http2, websocket
+from fuzz import connection, http2, lifespan, websocket
 from fuzz import machine as http1
 from fuzz.connection import ConnectionMachine
 from fuzz.connection_script import LANGUAGE, WEBSOCKET_WORLDS, mutate_connection
@@ -233,7 +233,7 @@ def test_every_law_can_be_broken() -> None:
     assert laws == BROKEN.keys() | BROKEN_AGAIN.keys()
 
 
-@pytest.mark.parametrize("target", [connection, http1, http2, websocket])
+@pytest.mark.parametrize("target", [connection, http1, http2, websocket, lifespan])
 def test_every_law_says_in_a_sentence_what_holds(target: ModuleType) -> None:
     for law in (*target.AFTER_EACH, *target.AT_THE_END):
         assert law.__doc__, law

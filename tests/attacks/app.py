@@ -147,7 +147,9 @@ async def _pour(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": fields})
     for sent in range(0, LARGE, len(PIECE)):
         last = sent + len(PIECE) == LARGE
-        await send({"type": "http.response.body", "body": PIECE, "more_body": not last})
+        # Each is another one: of the same octets a server could keep as many as it likes.
+        piece = sent.to_bytes(8, "big") + PIECE[8:]
+        await send({"type": "http.response.body", "body": piece, "more_body": not last})
 
 
 async def _drip(scope: Scope, receive: Receive, send: Send) -> None:
@@ -239,8 +241,8 @@ async def _talk(scope: Scope, receive: Receive, send: Send) -> None:
     """Sends 64 MiB in messages, and never reads."""
     await receive()
     await send({"type": "websocket.accept"})
-    for _ in range(0, LARGE, len(PIECE)):
-        await send({"type": "websocket.send", "bytes": PIECE})
+    for sent in range(0, LARGE, len(PIECE)):
+        await send({"type": "websocket.send", "bytes": sent.to_bytes(8, "big") + PIECE[8:]})
 
 
 async def _accept_and_nap(scope: Scope, receive: Receive, send: Send) -> None:

@@ -89,7 +89,7 @@ def _slow_read(victim: Victim) -> None:
 def _slow_pipeline(victim: Victim) -> None:
     """Small responses, very many, that nobody takes."""
     client = victim.connect(receive_buffer=4 * KiB)
-    client.offer(head(b"GET /none HTTP/1.1", HOST) * 200_000, 2.0)
+    client.offer(head(b"GET /none HTTP/1.1", HOST) * 200_000, 4.0)
     calls = victim.total()
     demand(calls < 50_000, f"made {calls} responses that nobody takes")
 

@@ -20,7 +20,7 @@ class Guard(NamedTuple):
     tests: tuple[str, ...]
     """Each of them fails then."""
     attacks: tuple[str, ...] = ()
-    """Each of them breaches the server then."""
+    """Each of them breaches the server then. Where a second guard stands behind this one, there is none."""
 
 
 GUARDS: Final = (
@@ -39,7 +39,6 @@ GUARDS: Final = (
         "    elif len(lengths) > 1:",
         "    elif False:",
         ("test_framing", "test_nothing_is_read_in_two_ways"),
-        ("content-length-variants",),
     ),
     Guard(
         "Codings in disguise",
@@ -47,7 +46,6 @@ GUARDS: Final = (
         'if codings[0].lower() != b"chunked":',
         'if b"chunked" not in codings[0].lower():',
         ("test_framing", "test_nothing_is_read_in_two_ways"),
-        ("te-te",),
     ),
     Guard(
         "Numbers in disguise",
@@ -63,7 +61,6 @@ GUARDS: Final = (
         "if not digits or len(digits) > _MAX_CHUNK_SIZE_DIGITS or digits.translate(None, _HEXADECIMAL):",
         "if not digits or digits.translate(None, _HEXADECIMAL):",
         ("test_malformed_chunks_are_refused_at_the_same_octet_however_they_come",),
-        ("chunk-size-variants",),
     ),
     Guard(
         "Chunks that end somewhere else",
@@ -98,7 +95,6 @@ GUARDS: Final = (
         "    if len(hosts) > 1:",
         "    if False:",
         ("test_hosts",),
-        ("host-abuse",),
     ),
     Guard(
         "Content that nobody read",
@@ -106,7 +102,6 @@ GUARDS: Final = (
         "ended and (remaining is None or remaining > self._settings.limit_discard)",
         "False",
         ("test_more_unread_content_than_is_read_away_ends_the_connection",),
-        ("cl-0",),
     ),
     Guard(
         "Content that may or may not come",
@@ -114,7 +109,6 @@ GUARDS: Final = (
         "return self._continue_due or (",
         "return (",
         ("test_a_client_that_was_never_told_to_continue_is_told_that_the_connection_ends",),
-        ("expect-desync",),
     ),
     Guard(
         "A head that never ends",
@@ -138,7 +132,6 @@ GUARDS: Final = (
         "            if len(self._fields) >= self._max_fields:",
         "            if False:",
         ("test_limits_hold_to_the_octet_however_the_octets_come",),
-        ("many-fields",),
     ),
     Guard(
         "Empty lines without end",
@@ -146,7 +139,6 @@ GUARDS: Final = (
         "                if self._empty_lines > _MAX_EMPTY_LINES:",
         "                if False:",
         ("test_empty_lines_without_end_are_refused",),
-        ("empty-lines",),
     ),
     Guard(
         "Extensions and trailers without end",
@@ -162,7 +154,6 @@ GUARDS: Final = (
         "            if self._trailer_fields > self._settings.limit_request_fields:",
         "            if False:",
         ("test_trailers_without_end_are_refused",),
-        ("trailers",),
     ),
     Guard(
         "Content of enormous size",
@@ -177,7 +168,6 @@ GUARDS: Final = (
         "        if self.outbox.size > self._settings.limit_write_buffer:",
         "        if False:",
         ("test_a_client_that_never_reads_cannot_make_the_server_collect_responses",),
-        ("slow-read-pipelined",),
     ),
     Guard(
         "A flood of pipelined requests",
@@ -264,7 +254,6 @@ GUARDS: Final = (
         "        if size > self._max_table_size:",
         "        if False:",
         ("test_what_cannot_be_decoded_is_a_field_block_error",),
-        ("table-of-four-gigabytes",),
     ),
     Guard(
         "Frames that bring nothing forward",
@@ -280,7 +269,6 @@ GUARDS: Final = (
         "        if self._control_size > _MAX_CONTROL_SIZE:",
         "        if False:",
         ("test_answers_that_are_not_read_end_the_connection",),
-        ("flood-of-ping-unread",),
     ),
     Guard(
         "Padding",
@@ -369,6 +357,5 @@ GUARDS: Final = (
         """chr(octet) if 32 <= octet < 127 and octet not in b'"\\\\' else""",
         "chr(octet) if octet else",
         ("test_what_came_from_a_peer_is_escaped",),
-        ("log-injection",),
     ),
 )
