@@ -19,6 +19,7 @@ from typing import Final
 
 import fuzz.connection
 import fuzz.http2
+import fuzz.lifespan
 import fuzz.machine
 import fuzz.websocket
 from docs.states.page import make_states
@@ -352,12 +353,14 @@ _LAWS_INTRODUCTION: Final = """\
 What holds of a connection, whatever its peer, its applications, its embedder and its clock do.
 Each law is a function in `fuzz`, and is held in [campaigns](../howto/fuzz.md) and, with fewer examples, by the tests.
 `connection` is a connection of any protocol; the others know more of theirs, and hold more.
+`lifespan` has none: it is what happens before the first and after the last.
 """
 _LAWFUL: Final = {
     "connection": fuzz.connection,
     "http1": fuzz.machine,
     "websocket": fuzz.websocket,
     "http2": fuzz.http2,
+    "lifespan": fuzz.lifespan,
 }
 
 

@@ -48,6 +48,7 @@ TARGET_NAMES: Final = (
     "field_blocks",
     "against_http2",
     "against_websocket",
+    "lifespan",
 )
 
 FINDS: Final = Path(__file__).parent / "finds"

@@ -19,7 +19,7 @@ from .http2_script import HELLOS
 from .http2_script import SETTINGS as HTTP2_SETTINGS
 from .messages import ANY_MESSAGES
 from .script import REQUESTS, Language
-from .websocket_script import FIRSTS, HEAD, OFFERS
+from .websocket_script import FIRSTS, HEAD, OFFERS, WRONG_HEADS
 from .websocket_script import SETTINGS as WEBSOCKET_SETTINGS
 from .wire import client_frame
 from .world import SETTINGS as HTTP1_SETTINGS
@@ -98,6 +98,7 @@ _KNOWN: Final = (
     peers.settings((4, 100)),
     peers.goaway(),
     peers.frame(0x77, 0, 0, b"unknown"),
+    *WRONG_HEADS,
 )
 
 

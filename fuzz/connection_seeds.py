@@ -31,7 +31,7 @@ from .operations import (
 )
 from .script import read_script
 from .seeds import http1_seeds, websocket_seeds
-from .websocket_script import HEAD, OFFERS, read_session
+from .websocket_script import HEAD, OFFERS, WRONG_HEADS, read_session
 from .wire import client_frame
 
 __all__ = ["connection_seeds"]
@@ -128,6 +128,11 @@ def connection_seeds() -> list[bytes]:
         LANGUAGE.write(world, story) for story in _STORIES for world in range(len(WORLDS))
     ]
     stories += [LANGUAGE.write(world, [*_UNFINISHED, Take()]) for world in (0, WEBSOCKET_WORLDS)]
+    stories += [
+        LANGUAGE.write(world, [Receive(head), Take(), Eof(), Take()])
+        for world in (WEBSOCKET_WORLDS, len(WORLDS) - 1)  # The last takes no WebSockets.
+        for head in WRONG_HEADS
+    ]
     bad: list[Operation] = [AppSend(name) for name in LANGUAGE.names if "bad" in name]
     openings = ((0, _GET), (WEBSOCKET_WORLDS, _UPGRADE), (HTTP2_WORLDS, Receive(HELLOS[0] + _SECOND.data)))
     stories += [

@@ -25,6 +25,7 @@ _UNLIMITED: Final = 2**31
 _LIMITS: Final = (_UNLIMITED, 65_536, 400, 33, 1)
 _MANY: Final = (_UNLIMITED, 100, 3)
 _MAX_BLOCKS: Final = 12
+_MANY_STRINGS: Final = 1_100
 _NEWEST: Final = 62
 _MAX_INDEX: Final = 62 + 4_096 // 32
 
@@ -51,6 +52,7 @@ _PIECES: Final = (
     b"\x00\x85\xff\xff\xff\xff\xff\x01a",
     b"\x40\x00\x7f\x80\x01" + b"v" * 255,
     b"\x40\x0a" + b"n" * 10 + b"\x7f\xd9\x1d" + b"w" * 3_928,
+    b"\xff\x80\x80\x80\x80\x80\x00",
 )
 
 
@@ -143,4 +145,7 @@ def field_block_seeds() -> list[bytes]:
             ]
             blocks.append(encoder.encode(fields, huffman=rng.random() < 0.5))
         seeds.append(bytes([number % 15]) + _join(blocks))
+    # More strings in the Huffman code than are kept decoded.
+    many = [(b"x", b"%x" % number) for number in range(256, 256 + _MANY_STRINGS)]
+    seeds.append(bytes(1) + _join([Encoder().encode(many, huffman=True)]))
     return seeds

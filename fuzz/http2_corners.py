@@ -382,5 +382,51 @@ CORNERS: Final[tuple[tuple[int, int, list[int]], ...]] = (
         ],
     ),
     (0, _OPEN, [*SHUT_DOWN, *TAKE, *EOF, *TAKE]),
+    # The last request that is allowed is one reset too many.
+    (
+        _SMALL,
+        _OPEN,
+        [*request() * 3, *TAKE, *flood(2), *TAKE, *RESPOND, *request(14) * 2, *TAKE],
+    ),
+    # What a server has to write is not taken, and the last of it is for a stream.
+    (
+        _GENEROUS,
+        _OPEN,
+        [Kind.PING, 0, 2, *again(3), *again(3), *again(0) * 3, *flood(4, 14), *TAKE],
+    ),
+    # More hosts than are remembered.
+    (_GENEROUS, _OPEN, [*flood(4, 0, 0x48), *TAKE]),
+    # Fields of requests in a response, and more fields than are kept encoded.
+    (0, _OPEN, [*request(), *send("start of requests", "body 5"), *TAKE]),
+    (0, _OPEN, [*request(), *send("start many", "body 5"), *TAKE, *request(), *RESPOND]),
+    # One crumb too many, when an application sends.
+    (
+        _MISERLY,
+        _OPEN,
+        [
+            *settings((0, 1)),
+            *(
+                [*request(), *send("start"), Kind.APP_FLUSH, 0, *TAKE, *send("body 5"), *TAKE, *window(0, 2)]
+                * 4
+            ),
+            *TAKE,
+        ],
+    ),
+    # A WebSocket's client that takes nothing, and asks whether anybody is there.
+    (
+        5,
+        1,
+        [
+            *CONNECT,
+            *say("bytes 70000"),
+            *frame(0x89, b"p"),
+            *TAKE,
+            *window(CONNECTION, 6),
+            *window(NEWEST, 6) * 2,
+            *TAKE * 3,
+        ],
+    ),
+    # Its answer, and the next question, are late.
+    (_HASTY, _OPEN, [*CONNECT, *DEADLINE, *TAKE, Kind.OVERSLEEP, 3, Kind.TIMEOUT, *TAKE]),
 )
 """Number of the settings, number of the client's first words, and operations."""

@@ -375,25 +375,25 @@ class Script:
         return peers.headers(stream, encoded, end_stream=ended, end_headers=way != 3 or not how & 1)
 
     def _flood(self, how: int) -> bytes:
-        """Return one request after the other, and RST_STREAM behind each perhaps."""
+        """Return one request after the other, to another host each perhaps, and RST_STREAM behind each perhaps."""
         times = _TIMES[self._number(len(_TIMES))]
         template = self._number(len(_TEMPLATES))
         octets = b""
         for _ in range(times):
             self._newest += 2
-            octets += peers.headers(
-                self._newest, _with_path(template, b"/%d?q" % self._newest), end_stream=not how & 4
-            )
+            host = b"a%d" % self._newest if how & 0x40 else b"a"
+            fields = _with_path(template, b"/%d?q" % self._newest, host)
+            octets += peers.headers(self._newest, fields, end_stream=not how & 4)
             if how & 8:
                 octets += peers.rst(self._newest)
         return octets
 
 
-def _with_path(template: int, path: bytes) -> list[tuple[bytes, bytes]]:
+def _with_path(template: int, path: bytes, host: bytes = b"a") -> list[tuple[bytes, bytes]]:
     before, behind = _TEMPLATES[template]
     if behind is None:
         return before
-    return [*before, (b":scheme", b"https"), (b":authority", b"a"), (b":path", path), *behind]
+    return [*before, (b":scheme", b"https"), (b":authority", host), (b":path", path), *behind]
 
 
 def mutate_http2(data: bytes, chooser: Chooser) -> bytes:

@@ -13,6 +13,7 @@ from sansio import InvalidMessage, UnexpectedMessage
 
 __all__ = [
     "ANY_MESSAGES",
+    "LIFESPAN_MESSAGES",
     "MESSAGES",
     "TAINT",
     "WEBSOCKET_LEGAL",
@@ -46,6 +47,11 @@ def _hint(links: object) -> dict[str, object]:
 
 _LENGTH_5: Final = (b"content-length", b"5")
 
+# Scripts that were kept name messages by number: what was added stands at the end.
+_LATER: Final[dict[str, Any]] = {
+    "start many": _start(200, *((b"x-many", b"%d" % number) for number in range(520))),
+    "start of requests": _start(200, (b"te", b"trailers"), (b"upgrade", b"h2c")),
+}
 MESSAGES: Final[dict[str, Any]] = {
     "start": {"type": "http.response.start", "status": 200},
     "start length 5": _start(200, _LENGTH_5, (b"content-type", b"text/plain")),
@@ -119,6 +125,7 @@ MESSAGES: Final[dict[str, Any]] = {
     "bad more trailers": _trailers(more=None),
     "unknown type": {"type": "websocket.sent", "text": "x-taint"},
     "unknown number": {"type": 5},
+    **_LATER,
 }
 
 _DROPPED: Final = frozenset(
@@ -273,11 +280,13 @@ WEBSOCKET_MESSAGES: Final[dict[str, Any]] = {
     "bad subprotocol taint": {"type": "websocket.accept", "subprotocol": "a" + TAINT.decode()},
     "bad deny taint": {"type": _DENY + "start", "status": 403, "headers": [(b"x", b"a" + TAINT)]},
     "bad deny name": {"type": _DENY + "start", "status": 403, "headers": [(b"x" + TAINT, b"a")]},
+    "bytes array": {"type": _SEND, "bytes": bytearray(b"\x00\xff")},
 }
 
 ANY_MESSAGES: Final[dict[str, Any]] = {
-    **MESSAGES,
+    **{name: message for name, message in MESSAGES.items() if name not in _LATER},
     **{f"websocket {name}": message for name, message in WEBSOCKET_MESSAGES.items()},
+    **_LATER,
 }
 """The messages of both kinds of scope."""
 
@@ -286,4 +295,34 @@ WEBSOCKET_LEGAL: Final[dict[str, set[object]]] = {
     "connecting": {"websocket.accept", _CLOSE, _DENY + "start"},
     "open": {_SEND, _CLOSE},
     "denied": {_DENY + "body"},
+}
+
+_STARTED: Final = "lifespan.startup.complete"
+_NOT_STARTED: Final = "lifespan.startup.failed"
+_STOPPED: Final = "lifespan.shutdown.complete"
+_NOT_STOPPED: Final = "lifespan.shutdown.failed"
+
+LIFESPAN_MESSAGES: Final[dict[str, Any]] = {
+    "started": {"type": _STARTED},
+    "started, and more": {"type": _STARTED, "x-extra": None},
+    "not started": {"type": _NOT_STARTED, "message": "no database"},
+    "not started, silently": {"type": _NOT_STARTED},
+    "stopped": {"type": _STOPPED},
+    "stopped, and more": {"type": _STOPPED, "x-extra": None},
+    "not stopped": {"type": _NOT_STOPPED, "message": "a database that does not let go"},
+    "not stopped, silently": {"type": _NOT_STOPPED, "message": ""},
+    "bad text of bytes": {"type": _NOT_STARTED, "message": b"no database"},
+    "bad text of none": {"type": _NOT_STARTED, "message": None},
+    "bad text of list": {"type": _NOT_STOPPED, "message": ["no", "database"]},
+    "bad none": None,
+    "bad text": _STARTED,
+    "bad empty": {},
+    "bad type list": {"type": [_STARTED]},
+    "bad type absent": {"message": "no database"},
+    "startup": {"type": "lifespan.startup"},
+    "shutdown": {"type": "lifespan.shutdown"},
+    "start": {"type": "http.response.start", "status": 200},
+    "accept": {"type": "websocket.accept"},
+    "unknown type": {"type": "lifespan.startup.completed"},
+    "unknown number": {"type": 5},
 }

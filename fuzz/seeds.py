@@ -10,7 +10,9 @@ import random
 from typing import Final
 
 from .generate import HOSTILE_HEADS, pipeline, request
+from .http1_corners import STORIES, STREAMS
 from .http1_differences import DIFFERENCES
+from .http1_gate import PATIENT
 from .http1_mutations import each_word, mutate_http1
 from .messages import MESSAGES
 from .script import REQUESTS, write_script
@@ -124,7 +126,8 @@ _STORIES: Final[tuple[list[Operation], ...]] = (
 
 def http1_seeds() -> list[bytes]:
     """Return scripts: stories of connections, under each of the settings; each message, to several clients."""
-    seeds = [write_script(number, story) for number in range(len(SETTINGS)) for story in _STORIES]
+    stories = (*_STORIES, *STORIES)
+    seeds = [write_script(number, story) for number in range(len(SETTINGS)) for story in stories]
     end: list[Operation] = [Take(), AppFinish(), Take(), Eof(), Take()]
     for first, name in itertools.product((_GET, _HEAD, _OLD, _TWO), MESSAGES):
         for body in ("body 5", "body 300"):
@@ -147,18 +150,20 @@ def http1_streams() -> list[bytes]:
     wrong = [mutate_http1(rng.choice(pipelines), rng) for _ in range(3 * _RANDOM_SEEDS)]
     followed = [*each_word(), *(row.example for row in DIFFERENCES.values())]
     hostile = [*(head * 2 for head in HOSTILE_HEADS), *(stream + REQUESTS[0] for stream in followed)]
-    return [*REQUESTS, *pipelines, *wrong, *hostile]
+    return [*REQUESTS, *pipelines, *wrong, *hostile, *STREAMS]
 
 
 def gate_seeds() -> list[bytes]:
     """Return streams of requests behind an octet that chooses the settings."""
-    return [bytes([number % len(SETTINGS)]) + stream for number, stream in enumerate(http1_streams())]
+    seeds = [bytes([number % len(SETTINGS)]) + stream for number, stream in enumerate(http1_streams())]
+    return seeds + [bytes([number]) + stream for stream in STREAMS for number in range(len(PATIENT))]
 
 
 def scope_seeds() -> list[bytes]:
     """Return single requests' heads behind an octet that chooses the settings."""
     rng = random.Random(3)
-    heads = [request(rng).partition(b"\r\n\r\n")[0] for _ in range(2 * _RANDOM_SEEDS)]
+    whole = [*(request(rng) for _ in range(2 * _RANDOM_SEEDS)), *HOSTILE_HEADS, *STREAMS]
+    heads = [stream.partition(b"\r\n\r\n")[0] for stream in whole]
     return [bytes([number % len(SETTINGS)]) + head for number, head in enumerate(heads)]
 
 
@@ -188,10 +193,14 @@ def _websocket_stories() -> list[bytes]:
     def frame(first: int, payload: bytes, how: int = 0) -> list[int]:
         return [Kind.FRAME, how, FIRSTS.index(first), len(payload), 0, *payload]
 
+    def in_octets(first: int) -> list[int]:
+        return [Kind.FRAME, 1, FIRSTS.index(first), 50, 4, *b"x" * 50]
+
     take, receive = [Kind.TAKE], [Kind.APP_RECEIVE]
     bye = frame(0x88, b"\x03\xe8bye")
     close = [*send("close 3000"), *take]
     out = [octet for name in ("text", "bytes", "text 300", "bytes 300", "text none") for octet in send(name)]
+    early = say(bytes(range(150)), 0b100) * 3
     far = [octet for first in (0, 70, 140) for octet in say(bytes(range(first, first + 60)) * 3, 0b1100, 0)]
     stories = [
         [*far * 3, *receive * 9, *bye, *take],
@@ -246,6 +255,18 @@ def _websocket_stories() -> list[bytes]:
         [*send("deny body"), *take, Kind.APP_FINISH, 0, *receive, *take],
         [*say(b"early"), *send("accept b"), *take, *receive * 3, Kind.APP_FINISH, 1, *take, *bye],
         [*say(b"early"), Kind.EOF, *send("accept"), *receive * 3, *take],
+        # Binary messages in fragments; and pings and compressed messages that come too late.
+        [*close, *frame(0x89, b"p"), *bye, *take],
+        [Kind.APP_FINISH, 0, *send("text"), *take, *bye, *send("accept"), *take],
+        [*say(b"\x00\xff\x00\xff", 0b110100), *receive, *close, *say(b"late", 0b1000), *bye, *take],
+        # A pong that may have come behind what nobody takes; and each end that has no reason.
+        [Kind.WAIT, 2, *early, Kind.WAIT, 3, *take, *receive * 5, *take],
+        [*frame(0x88, b""), *receive, *take, Kind.EOF],
+        # Much of little; in so many pieces, or streams, that they are made one, or are too many.
+        [*say(b"a" * 200, 0b1000, 5), *receive, *take, *bye, *take],
+        [*in_octets(0x82), *in_octets(0x81), *receive * 2, *send("bytes array"), *bye, *take],
+        [Kind.FRAME, 0, FIRSTS.index(0xC1), 2, 3, 3, 0, *receive, *take],
+        [Kind.FRAME, 0, FIRSTS.index(0xC1), 2, 5, 3, 0, *receive, *take],
         [*(octet for name in names if name.startswith("bad") for octet in send(name)), *out, *take],
     ]
     return [bytes([start, *story]) for story in stories for start in range(len(STARTS))]

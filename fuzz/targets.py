@@ -10,6 +10,7 @@ are cut and whoever reads them, the same comes of them.
 ``field_blocks``: the octets are field blocks. What hpack reads, the machine reads, and nothing else.
 ``against_http1``, ``against_http2``, ``against_websocket``: the octets are what a peer sends. Other libraries read them
 too, and where they differ from us, a table says who is right.
+``lifespan``: the octets are a script of operations (`fuzz.lifespan`) for a `sansio.Lifespan`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from .http1_mutations import mutate_http1
 from .http2 import check_http2
 from .http2_script import mutate_http2
 from .http2_seeds import http2_seeds
+from .lifespan import check_lifespan, lifespan_seeds, mutate_lifespan
 from .machine import check_http1
 from .script import mutate_script
 from .seeds import gate_seeds, http1_seeds, http1_streams, scope_seeds, websocket_seeds
@@ -122,5 +124,12 @@ TARGETS: Final = {
         mutate_against_websocket,
         "WebSocket frames and offers, in several cuts, against wsproto and websockets",
         WEBSOCKET_WORDS,
+    ),
+    "lifespan": Target(
+        check_lifespan,
+        lifespan_seeds,
+        mutate_lifespan,
+        "lifespans: start-up, shutdown and an application, in any order",
+        code=("lifespan.py", "exchange.py"),
     ),
 }

@@ -40,6 +40,7 @@ __all__ = [
     "SECONDS",
     "SETTINGS",
     "STARTS",
+    "WRONG_HEADS",
     "Kind",
     "mutate_websocket",
     "read_session",
@@ -71,6 +72,21 @@ HEAD: Final = (
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: a, b\r\n%b\r\n\r\n"
 )
 """A handshake with room for one field. Its key is the one of RFC 6455 §1.3."""
+
+_KEY: Final = b"dGhlIHNhbXBsZSBub25jZQ=="
+WRONG_HEADS: Final = (
+    HEAD % b"Content-Length: 5",
+    HEAD % b"Sec-WebSocket-Version: 13",
+    HEAD.replace(b"13", b"12") % OFFERS[0],
+    HEAD % (b"Sec-WebSocket-Key: " + _KEY),
+    HEAD.replace(_KEY, b"c2hvcnQ=") % OFFERS[0],
+    HEAD.replace(_KEY, b"no base64?") % OFFERS[0],
+    HEAD % (b"Sec-WebSocket-Protocol: " + b"a," * 65),
+    HEAD % b"Sec-WebSocket-Protocol: a b",
+    HEAD % (b"Sec-WebSocket-Extensions: " + b"a," * 32 + b"a"),
+    HEAD % b"Sec-WebSocket-Extensions: ;",
+)
+"""Handshakes that must be refused (RFC 6455 §4.2.1)."""
 
 _NAMES: Final = tuple(MESSAGES)
 
