@@ -87,7 +87,8 @@ class LifespanModel:
         """Go on by a message that was not refused."""
         message = LIFESPAN_MESSAGES[name]
         self.phase = _ANSWERS[message["type"]][1]
-        self.said = message.get("message", "")
+        if self.phase is LifespanState.FAILED:
+            self.said = message.get("message", "")
         self.question = None
 
     def shut_down(self) -> None:

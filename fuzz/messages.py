@@ -325,4 +325,6 @@ LIFESPAN_MESSAGES: Final[dict[str, Any]] = {
     "accept": {"type": "websocket.accept"},
     "unknown type": {"type": "lifespan.startup.completed"},
     "unknown number": {"type": 5},
+    "started, and said": {"type": _STARTED, "message": "all is well"},
+    "stopped, and said": {"type": _STOPPED, "message": None},
 }

@@ -193,11 +193,6 @@ class HeadGate:
         self._fields: list[Field] = []
 
     @property
-    def started(self) -> bool:
-        """At least one octet of a head, or of an empty line before it, has come."""
-        return bool(self._buffer)
-
-    @property
     def in_head(self) -> bool:
         """At least one octet of a head itself has come."""
         return len(self._buffer) > self._head_start

@@ -86,10 +86,11 @@ class Lifespan(Exchange):
         if phase is None:
             expected = " or ".join(repr(name) for state, name in _ANSWERS if state is self.phase) or "nothing"
             raise UnexpectedMessage(f"expected {expected}, got {kind!r}; {self.phase.value}")
-        text = message.get("message", "")
-        if not isinstance(text, str):
-            raise InvalidMessage(f"'message' must be a str, got {text!r}")
-        self.message = text
+        if phase is LifespanState.FAILED:
+            text = message.get("message", "")
+            if not isinstance(text, str):
+                raise InvalidMessage(f"'message' must be a str, got {text!r}")
+            self.message = text
         self._enter(phase)
 
     def finish(self, error: BaseException | None, now: float) -> None:  # noqa: ARG002 - inputs take the time.

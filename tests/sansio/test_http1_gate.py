@@ -324,7 +324,6 @@ def test_a_head_ends_where_it_ends() -> None:
     assert gate.receive_data(b"junk" + head[:9], 4) is None
     assert gate.receive_data(b"--" + head[9:] + b"GET /next", 2) == 2 + len(head) - 9
     assert gate.take_head() == head
-    assert not gate.started
 
 
 def test_one_head_after_another_passes() -> None:
@@ -362,13 +361,13 @@ def test_the_first_octet_tells_what_is_no_request(octet: int) -> None:
 
 def test_how_much_has_come_can_be_asked() -> None:
     gate = HeadGate(SETTINGS)
-    assert (gate.started, gate.in_head) == (False, False)
+    assert not gate.in_head
 
     gate.receive_data(b"\r\n", 0)
-    assert (gate.started, gate.in_head, gate.is_head_method) == (True, False, False)
+    assert (gate.in_head, gate.is_head_method) == (False, False)
 
     gate.receive_data(b"HEAD", 0)
-    assert (gate.started, gate.in_head, gate.is_head_method) == (True, True, False)
+    assert (gate.in_head, gate.is_head_method) == (True, False)
 
     gate.receive_data(b" / HT", 0)
     assert gate.is_head_method

@@ -193,6 +193,16 @@ def test_unknown_keys_are_no_mistake() -> None:
     assert lifespan.phase is LifespanState.STARTED
 
 
+@pytest.mark.parametrize("message", ["all is well", None, 5])
+def test_only_a_failure_has_a_reason(message: object) -> None:
+    """ASGI Lifespan: "startup.complete" has no message, and what the application says in it is nobody's reason."""
+    lifespan = Lifespan()
+    lifespan.send({**STARTUP_COMPLETE, "message": message}, 0.0)
+    lifespan.finish(None, 1.0)
+    assert (lifespan.phase, lifespan.message) == (LifespanState.FAILED, "")
+    assert lifespan.failure == "the lifespan returned before its shutdown was complete"
+
+
 @pytest.mark.parametrize("error", [None, RuntimeError("boom"), KeyboardInterrupt()], ids=repr)
 def test_whoever_ends_before_an_answer_does_without_the_lifespan(error: BaseException | None) -> None:
     """ASGI Lifespan, "Scope": the server "must continue but not send any lifespan events"."""
