@@ -44,10 +44,10 @@ from .operations import (
     Wait,
 )
 
-__all__ = ["TRANSPORT", "Call", "ConnectionWorld", "Outputs", "Situation", "Step"]
+__all__ = ["START", "TRANSPORT", "Call", "ConnectionWorld", "Outputs", "Situation", "Step"]
 
 TRANSPORT: Final = TransportInfo(("192.0.2.1", 50_000), ("192.0.2.2", 80))
-_START: Final = 1_000.0
+START: Final = 1_000.0
 
 
 class Outputs(NamedTuple):
@@ -116,6 +116,11 @@ class Call:
     """What could be seen of it when it had ended first."""
 
     @property
+    def kind(self) -> str:
+        """``http`` or ``websocket``."""
+        return str(self.scope["type"])
+
+    @property
     def open(self) -> bool:
         return not self.exchange.ended
 
@@ -146,7 +151,7 @@ class ConnectionWorld:
     def __init__(self, settings: Settings, transport: TransportInfo = TRANSPORT) -> None:
         self.settings = settings
         self.transport = transport
-        self.now = _START
+        self.now = START
         self.connection = Connection(transport, settings, self.now, {"shared": []})
         self.calls: list[Call] = []
         self.named: list[Exchange] = []
@@ -341,6 +346,8 @@ class ConnectionWorld:
                 break
             # There was no time to tell `data_to_send`, and something is due already.
             c.handle_timeout(self.now)
+        else:
+            raise AssertionError("a deadline comes again and again at the same time")
         return data
 
     def _run(self, operation: Operation, call: Call) -> object:

@@ -9,7 +9,8 @@ from typing import Final
 
 from tests.peers import StreamView
 
-from .http2_world import Call, Http2World
+from .connection_world import Call
+from .http2_world import Http2World
 from .messages import fields_of
 from .wire import Side, read_deflate, read_frames
 
@@ -68,16 +69,17 @@ def check_response(s: Http2World, call: Call, view: StreamView) -> None:
 
 def check_session(s: Http2World, call: Call, view: StreamView) -> None:
     assert not view.interim, "an interim response to a WebSocket's handshake"
-    if call.state == "connecting":
+    session = s.sessions[call]
+    if session.state == "connecting":
         assert view.status in {None, 403, 500}, f"{view.status}, and nothing was accepted"
-    elif call.state == "denied":
+    elif session.state == "denied":
         assert view.status in {None, 401, 403, 500}, view.status
     elif view.status is not None:
         assert view.status == 200, f"accepted, and the status is {view.status} (RFC 8441 §5)"
         server, client = _sides(s, call, view)
         assert not server.wrong, f"no client can read the frames: {server.wrong}"
         assert not server.behind_close, "frames behind the close frame"
-        assert server.messages == call.sent[: len(server.messages)], "other messages on the wire"
+        assert server.messages == session.sent[: len(server.messages)], "other messages on the wire"
         pings = iter(client.pings)
         assert all(pong in pings for pong in server.pongs), "a pong to no ping"
         content = [

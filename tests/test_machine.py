@@ -12,7 +12,7 @@ from fuzz import laws_websocket
 from fuzz.http2 import Session as Http2Session
 from fuzz.http2_script import HELLOS
 from fuzz.http2_script import SETTINGS as HTTP2_SETTINGS
-from fuzz.laws_http2 import nothing_is_smuggled_into_the_output
+from fuzz.laws_http2 import fields_have_no_line_breaks
 from fuzz.properties import FEW, PROPERTIES
 from fuzz.script import mutate_script, read_script, write_script
 from fuzz.seeds import http1_seeds
@@ -36,12 +36,14 @@ from sansio import PeerError
 
 from .peers import request
 
+PARTS: Final = 4  # A test has a minute, and the machine may be a slow one.
 Change: TypeAlias = Callable[[Session], object]
 
 
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("target", TARGETS)
-def test_every_law_holds_for_the_seeds(target: str) -> None:
-    for data in TARGETS[target].seeds():
+def test_every_law_holds_for_the_seeds(target: str, part: int) -> None:
+    for data in TARGETS[target].seeds()[part::PARTS]:
         TARGETS[target].check(data)
 
 
@@ -148,7 +150,7 @@ def test_a_line_break_in_a_field_of_http2_is_noticed(field: tuple[bytes, bytes])
     story: list[Operation] = [Receive(HELLOS[0] + request(1)), AppSend("start"), Take()]
     for operation in story:
         session.do(operation)
-    nothing_is_smuggled_into_the_output(session)
+    fields_have_no_line_breaks(session)
     session.fresh = [frame._replace(fields=(*frame.fields, field)) for frame in session.fresh]
     with pytest.raises(AssertionError):
-        nothing_is_smuggled_into_the_output(session)
+        fields_have_no_line_breaks(session)
