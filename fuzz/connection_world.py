@@ -47,6 +47,11 @@ from .operations import (
 __all__ = ["START", "TRANSPORT", "Call", "ConnectionWorld", "Outputs", "Situation", "Step"]
 
 TRANSPORT: Final = TransportInfo(("192.0.2.1", 50_000), ("192.0.2.2", 80))
+_HEADS: Final = {
+    name: len(repr(message))
+    for name, message in ANY_MESSAGES.items()
+    if isinstance(message, dict) and message.get("type") == "http.response.start"
+}
 START: Final = 1_000.0
 
 
@@ -232,6 +237,12 @@ class ConnectionWorld:
         """The connection will end as soon as its octets are taken, as far as can be seen."""
         c = self.connection
         return c.closed or c.write_ended
+
+    @property
+    def largest_head(self) -> int:
+        """How large the largest head was that an application sent, and that may have been held for its content."""
+        sent = (step.operation for step in self.steps)
+        return max((_HEADS.get(each.name, 0) for each in sent if isinstance(each, AppSend)), default=0)
 
     @property
     def open_calls(self) -> Iterator[Call]:

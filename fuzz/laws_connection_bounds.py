@@ -88,7 +88,8 @@ def octets_to_write_are_few(world: ConnectionWorld) -> None:
     """If applications wait while they cannot send, the outbox holds its limit and what one turn adds, at most."""
     if world.stubborn:
         return
-    bound = world.settings.limit_write_buffer + _HEAD_SIZE * (1 + len(world.calls)) + world.largest_read
+    heads = _HEAD_SIZE * (1 + len(world.calls)) + world.largest_head * len(world.calls)
+    bound = world.settings.limit_write_buffer + heads + world.largest_read
     bound += world.largest_message
     if world.connection.multiplexes:
         bound += _CONTROL_SIZE + _LARGEST_FRAME + len(world.calls) * world.largest_message

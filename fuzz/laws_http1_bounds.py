@@ -90,7 +90,7 @@ def a_head_has_one_deadline(world: World) -> None:
 def octets_to_write_are_bounded(world: World) -> None:
     """If applications wait while they cannot send, the outbox holds its limit and one message more, at most."""
     if not world.stubborn:
-        limit = world.settings.limit_write_buffer + world.largest_message + _HEAD_SLACK
+        limit = world.settings.limit_write_buffer + world.largest_message + world.largest_head + _HEAD_SLACK
         assert world.connection.size <= limit, f"{world.connection.size} beyond {limit}"
 
 
