@@ -75,6 +75,8 @@ class Step:
     """Applications that have not finished."""
     resets: bool = False
     """A stream was reset before it."""
+    answers: bool = False
+    """Before it we have answered in place of an application."""
     ours: str = ""
     code: int | None = None
     """Of our RST_STREAM."""
@@ -120,7 +122,7 @@ TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Z]{1,32}")
 NAME: Final = re.compile(rb":?[!#$%&'*+\-.^_`|~0-9a-z]+")
 VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 HOST: Final = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+;=]+(:[0-9]{1,4})?")
-PATH: Final = re.compile(rb"/[!-~]*|\*")
+PATH: Final = re.compile(rb"/[!-\"$-~]*|\*")
 SENT_ON_STREAMS: Final = {DATA, HEADERS, RST_STREAM, WINDOW_UPDATE}
 
 
@@ -273,6 +275,17 @@ DIFFERENCES: Final[dict[str, Difference]] = {
             data(1),
             continuation(1, b"\x82"),
         ],
+    ),
+    "A window that our own answer has used": Difference(
+        "we: what we have sent makes room (RFC 9113 §6.9.1); h2 is not told of answers in place of an application",
+        lambda s: (
+            s.kind == WINDOW_UPDATE
+            and s.stream == 0
+            and s.answers
+            and MAX_WINDOW - 65_535 < s.number_of < MAX_WINDOW - 65_000
+            and (s.ours, s.theirs) == (TAKEN, CONNECTION)
+        ),
+        [HELLO, request(1, b"TRACE"), window_update(0, MAX_WINDOW - 65_535 + 1)],
     ),
     "A window of a stream that is over": Difference(
         "we: settings change the windows of streams that are there (RFC 9113 §6.9.2); h2 counts those that are over",

@@ -121,7 +121,10 @@ class Trial:
         missing = self.missing.get(stream, 0)
         working = sum(not call.finished for call in self.pair.calls)
         number, resets = len(self.steps), "reset" in self.states.values()
-        return Step(octets, number, kind, flags, stream, payload, fields, state, missing, working, resets)
+        answers = any(step.status is not None for step in self.steps)
+        return Step(
+            octets, number, kind, flags, stream, payload, fields, state, missing, working, resets, answers
+        )
 
     def _give_ours(self, step: Step) -> None:
         before = len(self.pair.calls)

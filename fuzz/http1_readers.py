@@ -17,7 +17,7 @@ from .wire import Field, ResponseReader
 __all__ = ["SETTINGS", "read_by_h11", "read_by_llhttp", "read_by_us"]
 
 # An upgrade is ignored, and nothing but the stream itself ends a connection.
-SETTINGS: Final = Settings(ws=False)
+SETTINGS: Final = Settings(ws=False, limit_request_fields=10_000)  # Limits are not the question here.
 _NO_LIMIT: Final = 2**40
 
 
