@@ -25,6 +25,8 @@ def make_exception_handler() -> Callable[[asyncio.AbstractEventLoop, dict[str, A
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         nonlocal told_at
         error = context.get("exception")
+        if isinstance(error, ValueError) and "._start_serving(" in context["message"]:
+            return  # It was to accept again, and is closed by now.
         if isinstance(error, OSError) and _is_late_half_close(error):
             return  # `connection_lost` follows.
         if not ("socket" in context and isinstance(error, OSError) and error.errno in CAPACITY_ERRORS):
