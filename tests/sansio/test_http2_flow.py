@@ -404,7 +404,7 @@ def test_a_frame_of_settings_costs_each_stream_one_step() -> None:
             pair.open()
         frame = settings(*((4, 100 + number % 2) for number in range(2_700)))
         steps.append(count_lines(lambda pair=pair, frame=frame: pair.send(frame)))  # type: ignore[misc]  # It has a default.
-    assert steps[1] < 2 * steps[0]
+    assert steps[1] <= 2 * steps[0]  # None are seen of a compiled core.
 
 
 def test_a_stream_s_window_that_grows_too_large_ends_the_stream() -> None:
