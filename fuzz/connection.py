@@ -13,32 +13,10 @@ from typing import Final
 from .connection_script import LANGUAGE, WORLDS
 from .connection_world import ConnectionWorld
 from .laws import LawfulWorld, hold
+from .laws_any import AFTER_EACH_OF_ANY, AT_THE_END_OF_ANY
 from .laws_connection import (
-    a_refused_message_changes_nothing,
-    an_end_is_final,
-    applications_hear_of_the_end,
-    asking_again_changes_nothing,
-    closed_is_closed,
     content_that_comes_gains_time,
-    deadlines_are_not_far,
-    deadlines_lie_ahead,
-    each_exchange_is_named_once,
-    everybody_is_told_of_the_end,
-    messages_are_of_the_right_kind,
-    messages_come_in_turn,
-    nothing_comes_of_what_is_behind_the_end,
-    nothing_follows_the_end,
-    nothing_is_opened_behind_a_fault,
-    nothing_is_smuggled_into_the_output,
-    scopes_are_sound,
-    shutting_down_has_one_deadline,
     silence_is_not_endured,
-    somebody_has_the_next_move,
-    statistics_add_up,
-    wants_write_tells_of_octets,
-    what_is_empty_or_early_changes_nothing,
-    whoever_waits_is_named,
-    whoever_waits_is_read_for,
 )
 from .laws_connection_bounds import (
     applications_at_work_are_limited,
@@ -51,12 +29,7 @@ from .laws_connection_bounds import (
 from .laws_connection_replays import (
     a_clock_that_goes_back_does_no_harm,
     a_receive_that_was_given_up_loses_nothing,
-    however_octets_are_cut_the_same_comes_of_them,
-    nothing_is_held_after_the_end,
-    nothing_was_kept_back,
     refused_messages_leave_no_trace,
-    shutting_down_ends,
-    the_same_again_gives_the_same,
     what_is_empty_or_early_leaves_no_trace,
 )
 from .laws_work import work_is_in_proportion
@@ -68,31 +41,9 @@ _SAMPLE: Final = 32
 """One script of so many is played once more to count what it costs."""
 
 AFTER_EACH: Final[tuple[Callable[[ConnectionWorld], None], ...]] = (
-    closed_is_closed,
-    nothing_follows_the_end,
-    wants_write_tells_of_octets,
-    what_is_empty_or_early_changes_nothing,
-    each_exchange_is_named_once,
-    deadlines_lie_ahead,
-    deadlines_are_not_far,
-    somebody_has_the_next_move,
+    *AFTER_EACH_OF_ANY,
     silence_is_not_endured,
     content_that_comes_gains_time,
-    shutting_down_has_one_deadline,
-    nothing_comes_of_what_is_behind_the_end,
-    nothing_is_opened_behind_a_fault,
-    an_end_is_final,
-    everybody_is_told_of_the_end,
-    applications_hear_of_the_end,
-    scopes_are_sound,
-    messages_come_in_turn,
-    messages_are_of_the_right_kind,
-    a_refused_message_changes_nothing,
-    nothing_is_smuggled_into_the_output,
-    whoever_waits_is_named,
-    whoever_waits_is_read_for,
-    asking_again_changes_nothing,
-    statistics_add_up,
     applications_at_work_are_limited,
     requests_are_limited,
     messages_are_fewer_than_octets,
@@ -102,15 +53,11 @@ AFTER_EACH: Final[tuple[Callable[[ConnectionWorld], None], ...]] = (
 )
 
 AT_THE_END: Final[tuple[Callable[[ConnectionWorld], None], ...]] = (
-    the_same_again_gives_the_same,
+    *AT_THE_END_OF_ANY,
     what_is_empty_or_early_leaves_no_trace,
     refused_messages_leave_no_trace,
     a_receive_that_was_given_up_loses_nothing,
-    nothing_was_kept_back,
-    however_octets_are_cut_the_same_comes_of_them,
     a_clock_that_goes_back_does_no_harm,
-    shutting_down_ends,
-    nothing_is_held_after_the_end,
 )
 
 

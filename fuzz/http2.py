@@ -12,38 +12,9 @@ from typing import Final
 from .http2_script import Script
 from .http2_world import Http2World
 from .laws import LawfulWorld
-from .laws_connection import (
-    a_refused_message_changes_nothing,
-    an_end_is_final,
-    applications_hear_of_the_end,
-    asking_again_changes_nothing,
-    closed_is_closed,
-    deadlines_are_not_far,
-    deadlines_lie_ahead,
-    each_exchange_is_named_once,
-    everybody_is_told_of_the_end,
-    messages_are_of_the_right_kind,
-    messages_come_in_turn,
-    nothing_comes_of_what_is_behind_the_end,
-    nothing_follows_the_end,
-    nothing_is_opened_behind_a_fault,
-    nothing_is_smuggled_into_the_output,
-    scopes_are_sound,
-    shutting_down_has_one_deadline,
-    somebody_has_the_next_move,
-    statistics_add_up,
-    wants_write_tells_of_octets,
-    what_is_empty_or_early_changes_nothing,
-    whoever_waits_is_named,
-    whoever_waits_is_read_for,
-)
+from .laws_any import AFTER_EACH_OF_ANY, AT_THE_END_OF_ANY
 from .laws_connection_replays import (
-    however_octets_are_cut_the_same_comes_of_them,
-    nothing_is_held_after_the_end,
-    nothing_was_kept_back,
     refused_messages_leave_no_trace,
-    shutting_down_ends,
-    the_same_again_gives_the_same,
 )
 from .laws_http2 import (
     a_disconnect_has_a_reason,
@@ -67,29 +38,7 @@ from .operations import Lost, Take
 __all__ = ["AFTER_EACH", "AT_THE_END", "Session", "check_http2"]
 
 AFTER_EACH: Final[tuple[Callable[[Http2World], None], ...]] = (
-    closed_is_closed,
-    nothing_follows_the_end,
-    wants_write_tells_of_octets,
-    what_is_empty_or_early_changes_nothing,
-    each_exchange_is_named_once,
-    deadlines_lie_ahead,
-    deadlines_are_not_far,
-    somebody_has_the_next_move,
-    shutting_down_has_one_deadline,
-    nothing_comes_of_what_is_behind_the_end,
-    nothing_is_opened_behind_a_fault,
-    an_end_is_final,
-    everybody_is_told_of_the_end,
-    applications_hear_of_the_end,
-    scopes_are_sound,
-    messages_come_in_turn,
-    messages_are_of_the_right_kind,
-    a_refused_message_changes_nothing,
-    nothing_is_smuggled_into_the_output,
-    whoever_waits_is_named,
-    whoever_waits_is_read_for,
-    asking_again_changes_nothing,
-    statistics_add_up,
+    *AFTER_EACH_OF_ANY,
     frames_are_read_to_the_end,
     silence_ends,
     what_is_held_is_bounded,
@@ -106,14 +55,10 @@ AFTER_EACH: Final[tuple[Callable[[Http2World], None], ...]] = (
 )
 
 AT_THE_END: Final[tuple[Callable[[Http2World], None], ...]] = (
-    the_same_again_gives_the_same,
+    *AT_THE_END_OF_ANY,
     cuts_do_not_matter,
-    however_octets_are_cut_the_same_comes_of_them,
     refused_messages_leave_no_trace,
-    nothing_was_kept_back,
     what_was_accepted_arrives,
-    shutting_down_ends,
-    nothing_is_held_after_the_end,
 )
 
 

@@ -10,38 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from .laws import LawfulWorld
-from .laws_connection import (
-    a_refused_message_changes_nothing,
-    an_end_is_final,
-    applications_hear_of_the_end,
-    asking_again_changes_nothing,
-    closed_is_closed,
-    deadlines_are_not_far,
-    deadlines_lie_ahead,
-    each_exchange_is_named_once,
-    everybody_is_told_of_the_end,
-    messages_are_of_the_right_kind,
-    messages_come_in_turn,
-    nothing_comes_of_what_is_behind_the_end,
-    nothing_follows_the_end,
-    nothing_is_opened_behind_a_fault,
-    nothing_is_smuggled_into_the_output,
-    scopes_are_sound,
-    shutting_down_has_one_deadline,
-    somebody_has_the_next_move,
-    statistics_add_up,
-    wants_write_tells_of_octets,
-    what_is_empty_or_early_changes_nothing,
-    whoever_waits_is_named,
-    whoever_waits_is_read_for,
-)
-from .laws_connection_replays import (
-    however_octets_are_cut_the_same_comes_of_them,
-    nothing_is_held_after_the_end,
-    nothing_was_kept_back,
-    shutting_down_ends,
-    the_same_again_gives_the_same,
-)
+from .laws_any import AFTER_EACH_OF_ANY, AT_THE_END_OF_ANY
 from .laws_websocket import (
     a_client_can_read_the_frames,
     a_disconnect_says_what_happened,
@@ -83,29 +52,7 @@ __all__ = ["FIRSTS", "HEAD", "MESSAGES", "OFFERS", "SETTINGS", "STARTS", "Kind",
 __all__ += ["AFTER_EACH", "AT_THE_END", "check_websocket", "mutate_websocket"]
 
 AFTER_EACH: Final[tuple[Callable[[WebSocketWorld], None], ...]] = (
-    closed_is_closed,
-    nothing_follows_the_end,
-    wants_write_tells_of_octets,
-    what_is_empty_or_early_changes_nothing,
-    each_exchange_is_named_once,
-    deadlines_lie_ahead,
-    deadlines_are_not_far,
-    somebody_has_the_next_move,
-    shutting_down_has_one_deadline,
-    nothing_comes_of_what_is_behind_the_end,
-    nothing_is_opened_behind_a_fault,
-    an_end_is_final,
-    everybody_is_told_of_the_end,
-    applications_hear_of_the_end,
-    scopes_are_sound,
-    messages_come_in_turn,
-    messages_are_of_the_right_kind,
-    a_refused_message_changes_nothing,
-    nothing_is_smuggled_into_the_output,
-    whoever_waits_is_named,
-    whoever_waits_is_read_for,
-    asking_again_changes_nothing,
-    statistics_add_up,
+    *AFTER_EACH_OF_ANY,
     one_session_is_all,
     an_empty_buffer_blocks_nobody,
     octets_to_write_are_bounded,
@@ -119,6 +66,7 @@ AFTER_EACH: Final[tuple[Callable[[WebSocketWorld], None], ...]] = (
 )
 
 AT_THE_END: Final[tuple[Callable[[WebSocketWorld], None], ...]] = (
+    *AT_THE_END_OF_ANY,
     messages_are_those_of_the_peer,
     messages_are_within_the_limits,
     everything_that_came_is_told,
@@ -130,11 +78,6 @@ AT_THE_END: Final[tuple[Callable[[WebSocketWorld], None], ...]] = (
     messages_on_the_wire_are_those_sent,
     pongs_answer_pings,
     shutting_down_closes_the_session,
-    the_same_again_gives_the_same,
-    however_octets_are_cut_the_same_comes_of_them,
-    shutting_down_ends,
-    nothing_is_held_after_the_end,
-    nothing_was_kept_back,
 )
 
 

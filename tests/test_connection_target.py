@@ -175,11 +175,13 @@ BROKEN: Final[dict[str, tuple[int, list[Operation], Change]]] = {
     "however_octets_are_cut_the_same_comes_of_them": (0, [GET], see(opened=())),
 }
 
+LAWS = {law.__name__: law for law in (*connection.AFTER_EACH, *connection.AT_THE_END)}
+
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_law_notices_what_it_is_there_for(name: str) -> None:
     world, operations, change = BROKEN[name]
-    law = getattr(connection, name)
+    law = LAWS[name]
     machine = ConnectionMachine(world)
     for operation in operations:
         machine.do(operation)
@@ -219,7 +221,7 @@ BROKEN_AGAIN: Final[dict[str, Change]] = {
 
 @pytest.mark.parametrize("name", BROKEN_AGAIN)
 def test_a_law_of_the_whole_story_notices_what_it_is_there_for(name: str) -> None:
-    law = getattr(connection, name)
+    law = LAWS[name]
     right, wrong = ConnectionMachine(0), Changed(BROKEN_AGAIN[name])
     for machine in (right, wrong):
         machine.do(GET)

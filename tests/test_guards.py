@@ -6,8 +6,7 @@ from typing import Final
 import pytest
 
 from tests.attacks.catalogue import chosen
-from tests.guards.__main__ import files_of_tests, run_without
-from tests.guards.__main__ import test_command as command_of
+from tests.guards.__main__ import command_of_test, files_of_tests, run_without
 from tests.guards.table import GUARDS, Guard
 
 ROOT: Final = Path(__file__).parents[1]
@@ -47,5 +46,5 @@ def tree(tmp_path: Path) -> Path:
 )
 def test_it_is_told_whether_a_test_notices(tree: Path, code: str, test: str, outcome: str) -> None:
     guard = Guard("any", "guard.py", code, "True", (test,))
-    assert run_without(guard, command_of(Path("test_guard.py"), test), tree) == outcome
+    assert run_without(guard, command_of_test(Path("test_guard.py"), test), tree) == outcome
     assert "size < 9" in (tree / "guard.py").read_text(encoding="utf-8")

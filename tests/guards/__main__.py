@@ -36,8 +36,10 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(_PROCESSES) as pool:
         for number in range(_PROCESSES):
             trees.put(_copy(Path(directory) / str(number)))
-        tasks = [(guard, test, test_command(files[test], test)) for guard in chosen for test in guard.tests]
-        tasks += [(guard, attack, attack_command(attack)) for guard in chosen for attack in guard.attacks]
+        tasks = [
+            (guard, test, command_of_test(files[test], test)) for guard in chosen for test in guard.tests
+        ]
+        tasks += [(guard, attack, command_of_attack(attack)) for guard in chosen for attack in guard.attacks]
 
         def take_away(task: tuple[Guard, str, list[str]]) -> str:
             tree = trees.get()
@@ -53,12 +55,12 @@ def main(words: list[str]) -> int:
     return 1 if failures else 0
 
 
-def test_command(file: Path, test: str) -> list[str]:
+def command_of_test(file: Path, test: str) -> list[str]:
     """Return the arguments that run one test, from the top of the tree."""
     return ["pytest", "-x", "-q", "-p", "no:cacheprovider", str(file), "-k", test]
 
 
-def attack_command(attack: str) -> list[str]:
+def command_of_attack(attack: str) -> list[str]:
     return ["tests.attacks", attack, "--servers", _SERVER]
 
 
