@@ -448,10 +448,10 @@ def _make_service(app: ASGIApp, config: Config, tls: ssl.SSLContext | None) -> S
 def _make_listener(service: Service, sockets: list[socket.socket], backlog: int) -> _Listener:
     """Import the driver of the backend that runs, and of no other."""
     if sniffio.current_async_library() == "trio":
-        from .trio_driver import TrioListener
+        from .trio_listener import TrioListener
 
         return TrioListener(service, sockets)
-    from .asyncio_driver import AsyncioListener
+    from .asyncio_listener import AsyncioListener
 
     return AsyncioListener(service, sockets, backlog)
 

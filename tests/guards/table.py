@@ -346,7 +346,7 @@ GUARDS: Final = (
     ),
     Guard(
         "No descriptors left",
-        "runtime/trio_driver.py",
+        "runtime/trio_listener.py",
         "                    continue  # The rest",
         "                    raise  # The rest",
         ("test_accepting_goes_on_after_an_error",),
