@@ -156,6 +156,11 @@ def is_stricter(step: Step) -> bool:
     )
 
 
+def are_in_turn(names: list[bytes]) -> bool:
+    """Pseudo-headers come before all others."""
+    return names == sorted(names, key=lambda name: name[:1] != b":")
+
+
 DIFFERENCES: Final[dict[str, Difference]] = {
     "A stream error ends the stream alone": Difference(
         "both: an endpoint MAY treat a stream error as one of the connection (RFC 9113 §5.4.1); ours spares the others",
@@ -171,6 +176,18 @@ DIFFERENCES: Final[dict[str, Difference]] = {
         "we: RFC 9113 §8.1.1, §8.2.1, §8.3.1, §8.5; RFC 9110 §5.1, §8.6, §9.1, §10.1.1; RFC 8441 §4",
         is_stricter,
         [HELLO, request(1, path=b"/ HTTP/1.1")],
+    ),
+    "A pseudo-header behind a cookie": Difference(
+        "we: it is malformed (RFC 9113 §8.3); h2 joins cookies at the end of a field block before it looks",
+        lambda s: (
+            s.kind == HEADERS
+            and s.state == "idle"
+            and is_refused(s)
+            and s.theirs == TAKEN
+            and not are_in_turn([name for name, _ in s.fields])
+            and are_in_turn([name for name, _ in s.fields if name != b"cookie"])
+        ),
+        [HELLO, headers(1, [(b"cookie", b"a=b"), *HEAD])],
     ),
     "Content beyond the limit of the settings": Difference(
         "we: RFC 9110 §15.5.14; h2 has no such limit",

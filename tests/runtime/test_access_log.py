@@ -84,7 +84,6 @@ def test_a_client_without_an_address_is_a_dash() -> None:
         ("D", "2501200"),
         ("M", "2501"),
         ("L", "2.501200"),
-        ("p", f"<{os.getpid()}>"),
         ("{Accept}i", "a, b"),
         ("{missing}i", "-"),
         ("{Content-Type}o", "text/plain"),
@@ -93,6 +92,10 @@ def test_a_client_without_an_address_is_a_dash() -> None:
 )
 def test_each_atom_of_gunicorns_is_known(atom: str, text: str) -> None:
     assert line(f"<%({atom})s>") == f"<{text}>"
+
+
+def test_the_process_is_known() -> None:
+    assert line("%(p)s") == f"<{os.getpid()}>"
 
 
 def test_what_is_missing_is_a_dash() -> None:

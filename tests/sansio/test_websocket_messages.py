@@ -116,7 +116,11 @@ def test_text_of_another_type_raises(text: Any) -> None:
         encode_text("text", text)
 
 
-@pytest.mark.parametrize("octets", [b"", b"ab", bytearray(b"ab"), memoryview(b"ab")], ids=repr)
+@pytest.mark.parametrize(
+    "octets",
+    [b"", b"ab", bytearray(b"ab"), memoryview(b"ab")],
+    ids=["empty", "bytes", "bytearray", "memoryview"],
+)
 def test_octets_are_kept_as_they_were(octets: Any) -> None:
     read = read_octets(octets, None)
     assert (type(read), read) == (bytes, bytes(octets))
