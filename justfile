@@ -19,10 +19,10 @@ check:
     {{python}} -m mypy --strict
     {{python}} -m pytest -q tests/test_imports.py tests/test_public.py
 
-# Run the tests; arguments go to pytest
+# Run the tests on all cores; arguments go to pytest
 [positional-arguments]
 test *args:
-    {{python}} -m pytest "$@"
+    {{python}} -m pytest -n auto "$@"
 
 # Hold each sansio module to 100 % coverage by its own tests
 cov *modules:
@@ -38,7 +38,7 @@ compiled:
     cd "$tree"
     HATCH_BUILD_HOOK_ENABLE_MYPYC=1 {{python}} -m pip wheel -q --no-deps --wheel-dir wheel .
     {{python}} -c 'import sansio.http1; assert sansio.http1.__file__.endswith((".so", ".pyd")), "not compiled"'
-    {{python}} -m pytest -q -p no:cacheprovider tests/sansio tests/test_machine.py
+    {{python}} -m pytest -q -n auto -p no:cacheprovider tests/sansio tests/test_machine.py
 
 # Fuzz one target for so many seconds, or all of them
 fuzz target seconds="60":
