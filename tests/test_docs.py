@@ -177,7 +177,7 @@ def test_the_readme_begins_with_a_line_that_serves_and_one_that_tests() -> None:
 
     *install, run = [shlex.split(command) for command in check.split(" && ")]
     assert install == [["python3", "-m", "venv", ".venv"], [".venv/bin/pip", "install", "-e", ".[dev]"]]
-    assert run == [".venv/bin/python", "-m", "pytest"]
+    assert run == [".venv/bin/python", "-m", "pytest", "-n", "auto"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert "dev" in project["optional-dependencies"]
     assert project["scripts"] == {"tricorn": "runtime.cli:main"}

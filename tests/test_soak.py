@@ -30,7 +30,7 @@ def short(*names: str) -> tuple[Kind, ...]:
 
 def outcome_of(resident: list[float], **more: object) -> Outcome:
     """Return what one would be that is good, but for its memory: a sample each second."""
-    samples = [Sample(float(time), int(size), time / 4, 20, 9) for time, size in enumerate(resident)]
+    samples = [Sample(float(time), int(size), time / 4, 20, 9, 100_000) for time, size in enumerate(resident)]
     outcome = Outcome("made up", float(len(samples)), 100.0, IDLE, after=IDLE, samples=samples, status=0)
     return replace(outcome, **more)  # type: ignore[arg-type]  # Each caller knows its fields.
 
@@ -156,6 +156,13 @@ def test_what_grows_while_the_server_warms_up_does_not_count() -> None:
     outcome = outcome_of([30 * MEBIBYTE + min(time, 119) * 100_000 for time in range(600)])
     assert outcome.growth == pytest.approx(0.0)
     assert outcome.troubles() == []
+
+
+def test_what_python_keeps_is_noticed_though_its_memory_stays_the_same() -> None:
+    kept = outcome_of([30 * MEBIBYTE] * 1200)
+    for number, sample in enumerate(kept.samples):
+        kept.samples[number] = replace(sample, blocks=sample.blocks + 2 * number)
+    assert kept.troubles() == ["Python's blocks grew by 2.13 %"]
 
 
 def test_a_soak_that_is_too_short_does_not_judge_memory() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -144,6 +145,8 @@ class Application:
         if query:
             gc.collect()
             counted["objects"] = _objects()
+        else:
+            counted["blocks"] = sys.getallocatedblocks()
         await _answer(json.dumps(counted).encode(), send)
 
     async def _tell_growth(self, query: str, receive: Receive, send: Send) -> None:

@@ -40,6 +40,8 @@ class Sample:
     """Seconds used so far."""
     descriptors: int
     tasks: int
+    blocks: int
+    """What Python has allocated and not freed, in pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,16 @@ class Outcome:
         if len(points) < 4:
             return 0.0
         middle = len(points) // 2
-        steepness = min(slope(points[:middle]), slope(points[middle:]))
-        mean = sum(resident for _, resident in points) / len(points)
-        return 100 * steepness * (points[-1][0] - points[0][0]) / mean
+        return _percent(points, min(slope(points[:middle]), slope(points[middle:])))
+
+    @property
+    def growth_of_blocks(self) -> float:
+        """Percent of the mean by which the number of Python's blocks grew after the warm-up.
+
+        What it takes once and gives back in no part, an allocator may be blamed for. Not so for these.
+        """
+        points = [(sample.time, float(sample.blocks)) for sample in self.warm]
+        return _percent(points, slope(points)) if len(points) >= 4 else 0.0
 
     def troubles(self) -> list[str]:
         """Return what is wrong, in words; nothing if all is well."""
@@ -112,6 +121,8 @@ class Outcome:
             found.append(f"{len(self.errors)} unexpected errors")
         if self._memory_counts and self.growth >= SLOPE_LIMIT:
             found.append(f"memory grew by {self.growth:.2f} %")
+        if self._memory_counts and self.growth_of_blocks >= SLOPE_LIMIT:
+            found.append(f"Python's blocks grew by {self.growth_of_blocks:.2f} %")
         if self.after is None:
             found.append("the server did not answer after the load")
         else:
@@ -168,10 +179,12 @@ class Outcome:
         hourly = self.growth / hours if hours else 0.0
         busy = 100 * cpu / elapsed if elapsed else 0.0
         each = 1000 * cpu / self.exchanges if self.exchanges else 0.0
+        blocks = f"{self.growth_of_blocks:+.2f} %{judged}"
         sizes = [f"{sample.resident / _MEBIBYTE:.1f} MiB" for sample in (warm[0], warm[-1])]
         return [
             f"  memory             {sizes[0]} after the warm-up, {sizes[1]} at the end",
             f"  memory's slope     {self.growth:+.2f} %, or {hourly:+.2f} % an hour{judged}",
+            f"  Python's blocks    {warm[0].blocks:,} and {warm[-1].blocks:,}, slope {blocks}",
             f"  descriptors        {self._span('descriptors')}",
             f"  tasks              {self._span('tasks')}",
             f"  CPU                {busy:.0f} % of a core, {each:.2f} ms for a request or message",
@@ -192,15 +205,21 @@ class Outcome:
             "exchanges": self.exchanges,
             "errors": self.errors,
             "growth_percent": self.growth,
+            "growth_of_blocks_percent": self.growth_of_blocks,
             "status": self.status,
             "ending_seconds": self.ending,
             "not_back": None if self.after is None else self.after.beyond(self.before),
             "troubles": self.troubles(),
             "samples": [
-                [sample.time, sample.resident, sample.cpu, sample.descriptors, sample.tasks]
+                [sample.time, sample.resident, sample.cpu, sample.descriptors, sample.tasks, sample.blocks]
                 for sample in self.samples
             ],
         }
+
+
+def _percent(points: Sequence[tuple[float, float]], steepness: float) -> float:
+    """Return how much a line so steep rises over points, in percent of their mean."""
+    return 100 * steepness * (points[-1][0] - points[0][0]) * len(points) / sum(y for _, y in points)
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:

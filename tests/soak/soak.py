@@ -156,6 +156,7 @@ async def _sample(place: Place, pid: int, start: float) -> Sample:
         cpu_seconds(pid),
         counted["descriptors"],
         counted["tasks"],
+        counted["blocks"],
     )
 
 
