@@ -75,9 +75,9 @@ class AsyncioDriver(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
-        info = transport_info(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
-        self._client = info.client
         try:
+            info = transport_info(_told(transport, "peername"), _told(transport, "sockname"))
+            self._client = info.client
             self._connection = self._service.connect(info, self.now())
         except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
             transport.set_protocol(asyncio.Protocol())  # There is nothing that could be told of the end.
@@ -365,3 +365,11 @@ class AsyncioDriver(asyncio.Protocol):
         if not (connection.closed or self._reading) and self._rest is None:
             self._reading = True
             self._transport.resume_reading()
+
+
+def _told(transport: asyncio.BaseTransport, name: str) -> object:
+    """Return what the system tells of a socket; None: it does not. There asyncio gives None too, and uvloop raises."""
+    try:
+        return transport.get_extra_info(name)
+    except OSError:
+        return None
