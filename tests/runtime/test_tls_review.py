@@ -95,10 +95,10 @@ async def test_a_large_message_does_not_hold_up_everybody(authority: Authority) 
 
     async def beat() -> None:
         nonlocal longest
-        last = time.perf_counter()
+        last = time.thread_time()
         while True:
             await anyio.sleep(0.001)
-            now = time.perf_counter()
+            now = time.thread_time()
             longest = max(longest, now - last)
             last = now
 
