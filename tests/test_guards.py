@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from tests.attacks.catalogue import chosen
-from tests.guards.__main__ import command_of_test, files_of_tests, run_without
+from tests.guards.__main__ import command_of_test, files_of_tests, main, run_without
 from tests.guards.table import GUARDS, Guard
 
 ROOT: Final = Path(__file__).parents[1]
@@ -48,3 +48,10 @@ def test_it_is_told_whether_a_test_notices(tree: Path, code: str, test: str, out
     guard = Guard("any", "guard.py", code, "True", (test,))
     assert run_without(guard, command_of_test(Path("test_guard.py"), test), tree) == outcome
     assert "size < 9" in (tree / "guard.py").read_text(encoding="utf-8")
+
+
+def test_a_guard_that_is_not_there_is_a_mistake_of_the_user(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(["nonsense"])
+    assert raised.value.code == 2
+    assert "no guard's threat or file has 'nonsense' in it" in capsys.readouterr().err

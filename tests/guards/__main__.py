@@ -1,11 +1,11 @@
 """Take the guards of `tests.guards.table` away, one at a time, in a copy of the tree, and run tests and attacks there.
 
-``python -m tests.guards [WORD ...]`` takes those whose threat or file has one of the words. The exit status is 1 if a
-test passes that should have failed, or an attack is held off that should not have been.
+The exit status is 1 if a test passes that should have failed, or an attack is held off that should not have been.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import shutil
 import subprocess
@@ -26,7 +26,15 @@ _FAILED: Final = 1
 _SERVER: Final = "tricorn-trio"
 
 
-def main(words: list[str]) -> int:
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.guards", description=__doc__)
+    parser.add_argument(
+        "words", nargs="*", metavar="WORD", help="only guards whose threat or file has one of these"
+    )
+    words = parser.parse_args(arguments).words
+    for word in words:
+        if not any(word in guard.threat + guard.file for guard in GUARDS):
+            parser.error(f"no guard's threat or file has {word!r} in it")
     chosen = [
         guard for guard in GUARDS if not words or any(word in guard.threat + guard.file for word in words)
     ]
