@@ -5,9 +5,11 @@ All of them are carried out by `python -m tests.attacks`.
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from tests.attacks import http1_parsing, http1_smuggling
 from tests.attacks.attack import Attack, Breach, MiB, Patience, Victim
 from tests.attacks.catalogue import all_attacks, chosen
 from tests.attacks.process import free_port, started
+from tests.attacks.report import outcomes_in
 from tests.attacks.servers import SERVERS, Start
 from tests.attacks.session import HELD, Outcome, attack_process
 from tests.attacks.variants import HOST, head, never_smuggle
@@ -195,3 +198,15 @@ def test_names_of_attacks_are_words_with_hyphens() -> None:
 def test_every_server_says_what_it_lacks() -> None:
     absent = replace(SERVERS[0], requires=("no-such-distribution",))
     assert absent.missing() == ["no-such-distribution"]
+
+
+def test_what_a_session_has_found_out_is_kept_though_it_is_cut_off(tmp_path: Path) -> None:
+    file = tmp_path / "attacks.json"
+    command = [sys.executable, "-m", "tests.attacks", "cl-0", "expect-desync", "--servers", "tricorn-trio"]
+    with subprocess.Popen([*command, "--json", str(file)], stderr=subprocess.PIPE, text=True) as session:
+        assert session.stderr is not None
+        first = session.stderr.readline().split()[:2]
+        session.terminate()
+        session.stderr.read()
+    assert session.returncode == 143
+    assert list(outcomes_in(file.read_text("utf-8"))) == [tuple(first)]

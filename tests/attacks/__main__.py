@@ -52,14 +52,16 @@ def main() -> int:
     outcomes: dict[tuple[str, str], Outcome] = {}
     for file in arguments.known:
         outcomes |= outcomes_in(file.read_text("utf-8"))
+    report = Report(attacks, servers, outcomes, left_out, describe_machine(), datetime.now(UTC))
     with certificate() as shown:
         for attack in attacks:
             for server in servers:
                 if attack.protocol in server.protocols and (attack.name, server.name) not in outcomes:
                     outcome = carry_out(attack, server, cores.server, shown)
                     outcomes[attack.name, server.name] = outcome
+                    if arguments.json:  # Each time: a session is long, and may be cut off.
+                        arguments.json.write_text(report.json() + "\n")
                     _tell(f"{attack.name:26} {server.name:18} {outcome.verdict}")
-    report = Report(attacks, servers, outcomes, left_out, describe_machine(), datetime.now(UTC))
     print(report.text())
     if arguments.json:
         arguments.json.write_text(report.json() + "\n")
