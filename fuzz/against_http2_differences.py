@@ -194,6 +194,17 @@ DIFFERENCES: Final[dict[str, Difference]] = {
         ),
         [HELLO, headers(1, [(b"cookie", b"a=b"), *HEAD])],
     ),
+    "White space around one of several cookies": Difference(
+        "we: a value neither begins nor ends with it (RFC 9113 §8.2.1); h2 joins cookies before it looks",
+        lambda s: (
+            s.kind == HEADERS
+            and s.state in {"idle", "open"}
+            and is_refused(s)
+            and s.theirs == TAKEN
+            and any(name == b"cookie" and value != value.strip(b" \t") for name, value in s.fields)
+        ),
+        [HELLO, headers(1, [*HEAD, (b"cookie", b"a=b"), (b"cookie", b" c=d")])],
+    ),
     "Content beyond the limit of the settings": Difference(
         "we: RFC 9110 §15.5.14; h2 has no such limit",
         lambda s: s.kind == DATA and s.status == b"413" and s.theirs == TAKEN,

@@ -30,7 +30,7 @@ def count_lines(action: Callable[[], object]) -> int:
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
         nonlocal count
-        if not frame.f_code.co_filename.startswith(_CORE):
+        if not frame.f_code.co_filename.startswith(_CORE) or _is_for_statistics(frame):
             return None
         count += 1
         return trace
@@ -42,6 +42,15 @@ def count_lines(action: Callable[[], object]) -> int:
     finally:
         sys.settrace(before)
     return count
+
+
+def _is_for_statistics(frame: FrameType | None) -> bool:
+    """A world looks at an exchange's statistics after each step, and others once, when all is over."""
+    while frame is not None and frame.f_code.co_filename.startswith(_CORE):
+        if frame.f_code.co_name == "statistics":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def work_is_in_proportion(
