@@ -23,7 +23,7 @@ from .http1_differences import explain
 from .http1_mutations import mutate_http1
 from .http1_readers import SETTINGS, read_by_h11, read_by_llhttp, read_by_us
 from .http1_reading import Disagreement, Message, Reader, Reading, Refused, compare, read
-from .seeds import http1_streams
+from .http1_streams import http1_streams
 
 __all__ = ["ORACLES", "Disagreement", "Message", "Reader", "Refused", "check_against_http1", "compare"]
 __all__ += ["differential", "explain", "http1_streams", "is_no_smuggling", "mutate_http1"]

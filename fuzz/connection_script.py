@@ -15,14 +15,15 @@ from tests import peers
 
 from .connection_world import TRANSPORT
 from .generate import Chooser, mutate, pipeline
+from .http1_givens import REQUESTS
+from .http1_givens import SETTINGS as HTTP1_SETTINGS
 from .http2_script import HELLOS
 from .http2_script import SETTINGS as HTTP2_SETTINGS
 from .messages import ANY_MESSAGES
-from .script import REQUESTS, Language
+from .script import Language
 from .websocket_script import FIRSTS, HEAD, OFFERS, WRONG_HEADS
 from .websocket_script import SETTINGS as WEBSOCKET_SETTINGS
 from .wire import client_frame
-from .world import SETTINGS as HTTP1_SETTINGS
 
 __all__ = ["HTTP2_WORLDS", "LANGUAGE", "WEBSOCKET_WORLDS", "WORLDS", "mutate_connection"]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from .http1_givens import REQUESTS
+from .http1_streams import CHUNKED
 from .operations import (
     AppFinish,
     AppReceive,
@@ -14,37 +16,8 @@ from .operations import (
     Take,
     ToDeadline,
 )
-from .script import REQUESTS
 
-__all__ = ["STORIES", "STREAMS"]
-
-_CHUNKED: Final = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-def _different(requests: int, fields: int) -> bytes:
-    """Return requests of which no two fields are the same."""
-    blocks = [
-        b"".join(b"%x:\r\n" % (number * fields + field) for field in range(fields))
-        for number in range(requests)
-    ]
-    return b"".join(b"GET / HTTP/1.1\r\nHost: a\r\n%b\r\n" % block for block in blocks)
-
-
-STREAMS: Final = (
-    b"GET / HTTP/1.1\r\nHost: [1::2::3]\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n",
-    b"OPTIONS http://a HTTP/1.1\r\nHost: b\r\n\r\n",
-    b"OPTIONS http://a? HTTP/1.1\r\nHost: b\r\n\r\n",
-    # Beyond the limits of the settings that have small ones.
-    b"GET /" + b"a" * 300,
-    b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 300,
-    _CHUNKED + b"0\r\n" + b"X: y\r\n" * 7 + b"\r\n",
-    _CHUNKED + b"0\r\nX: " + b"a" * 300,
-    # Beyond those of all.
-    _CHUNKED + b"1;" + b"a" * 5_000,
-    _different(12, 90),
-)
-"""What peers send; the one with the many fields fills the fast reader's cache."""
+__all__ = ["STORIES"]
 
 _TWO: Final = Receive(REQUESTS[6])
 _RESPOND: Final[list[Operation]] = [AppSend("start"), AppSend("body 5"), Take(), AppFinish()]
@@ -64,7 +37,7 @@ STORIES: Final[tuple[list[Operation], ...]] = (
     # Content that nobody reads: it does not come, or there is too much of it.
     [Receive(REQUESTS[3]), *_RESPOND, ToDeadline(), Take()],
     [
-        Receive(_CHUNKED + b"5\r\nhello\r\n"),
+        Receive(CHUNKED + b"5\r\nhello\r\n"),
         *map(AppSend, ("start", "body 5 more", "body")),
         Take(),
         AppFinish(),

@@ -10,10 +10,10 @@ from typing import Any, Final, TypeAlias
 from sansio import Connection, Exchange, Settings, TransportInfo
 
 from .generate import Chooser
+from .http1_givens import SETTINGS
 from .http1_mutations import mutate_http1
 from .scopes import check_scope
 from .wire import ResponseReader, read_requests
-from .world import SETTINGS
 
 __all__ = ["PATIENT", "check_gate", "check_scope_of_head", "mutate_gate"]
 

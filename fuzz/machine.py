@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from .http1_givens import SETTINGS
 from .laws import LawfulWorld, Violation
 from .laws_connection import (
     a_refused_message_changes_nothing,
@@ -65,7 +66,7 @@ from .laws_http1_replays import (
     the_same_again_gives_the_same,
 )
 from .script import read_script
-from .world import SETTINGS, World
+from .world import World
 
 __all__ = ["AFTER_EACH", "AT_THE_END", "Machine", "Violation", "check_http1"]
 

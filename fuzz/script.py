@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .generate import HOSTILE_HEADS, Chooser, mutate, pipeline
+from .generate import Chooser, mutate, pipeline
+from .http1_givens import REQUESTS, SETTINGS
 from .messages import MESSAGES
 from .operations import (
     AppFinish,
@@ -29,27 +30,12 @@ from .operations import (
     ToDeadline,
     Wait,
 )
-from .world import SETTINGS
 
-__all__ = ["REQUESTS", "Language", "mutate_script", "random_operation", "read_script", "write_script"]
+__all__ = ["Language", "mutate_script", "random_operation", "read_script", "write_script"]
 
 _MAX_OPERATIONS: Final = 64
 _MAX_RAW: Final = 65_535
 _SECONDS: Final = (0.0, 0.25, 1.0, 3.0, 40.0, 100_000.0)
-
-# Requests that a fuzzer need not find by itself.
-REQUESTS: Final = (
-    b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
-    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n",
-    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\nExpect: 100-continue\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n\r\n" * 2,
-    b"GET / HTTP/1.0\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-    *HOSTILE_HEADS,
-)
 
 # Kinds of operations, by the octet that names them. Frequent ones have several.
 _RAW, _KNOWN, _EOF, _LOST, _WAIT, _DEADLINE, _OVERSLEEP, _TIMEOUT, _SHUT_DOWN, _TAKE = range(10)

@@ -10,18 +10,17 @@ import random
 from typing import Final
 
 from .generate import HOSTILE_HEADS, pipeline, request
-from .http1_corners import STORIES, STREAMS
-from .http1_differences import DIFFERENCES
+from .http1_corners import STORIES
 from .http1_gate import PATIENT
-from .http1_mutations import each_word, mutate_http1
+from .http1_givens import REQUESTS, SETTINGS
+from .http1_streams import STREAMS, http1_streams
 from .messages import MESSAGES
-from .script import REQUESTS, write_script
+from .script import write_script
 from .websocket import FIRSTS, OFFERS, STARTS, Kind, mutate_websocket
 from .websocket import MESSAGES as WEBSOCKET_MESSAGES
 from .websocket import SETTINGS as WEBSOCKET_SETTINGS
 from .wire import client_frame
 from .world import (
-    SETTINGS,
     AppFinish,
     AppFlush,
     AppReceive,
@@ -38,7 +37,7 @@ from .world import (
     Wait,
 )
 
-__all__ = ["gate_seeds", "http1_seeds", "http1_streams", "scope_seeds", "websocket_seeds"]
+__all__ = ["gate_seeds", "http1_seeds", "scope_seeds", "websocket_seeds"]
 
 _RANDOM_SEEDS: Final = 60
 
@@ -141,16 +140,6 @@ def http1_seeds() -> list[bytes]:
         story: list[Operation] = [Receive(pipeline(rng), rng.choice((0, 0, 1, 5)))]
         seeds.append(write_script(number % len(SETTINGS), story + respond * 3))
     return seeds
-
-
-def http1_streams() -> list[bytes]:
-    """Return what peers send: right, wrong, and in ways that were once read differently, with requests behind it."""
-    rng = random.Random(2)
-    pipelines = [pipeline(rng) for _ in range(_RANDOM_SEEDS)]
-    wrong = [mutate_http1(rng.choice(pipelines), rng) for _ in range(3 * _RANDOM_SEEDS)]
-    followed = [*each_word(), *(row.example for row in DIFFERENCES.values())]
-    hostile = [*(head * 2 for head in HOSTILE_HEADS), *(stream + REQUESTS[0] for stream in followed)]
-    return [*REQUESTS, *pipelines, *wrong, *hostile, *STREAMS]
 
 
 def gate_seeds() -> list[bytes]:

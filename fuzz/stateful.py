@@ -16,6 +16,7 @@ from tests import peers
 from .connection import ConnectionMachine
 from .connection_script import LANGUAGE, WORLDS
 from .generate import mutate, pipeline
+from .http1_givens import SETTINGS
 from .machine import Machine
 from .messages import MESSAGES
 from .operations import (
@@ -35,7 +36,6 @@ from .operations import (
     Wait,
 )
 from .websocket_script import HEAD, OFFERS
-from .world import SETTINGS
 
 __all__ = ["AnyHttp1", "AnyProtocol", "Drawn", "mutants", "pipelines"]
 

@@ -29,13 +29,14 @@ from .field_blocks import check_field_blocks, field_block_seeds, mutate_field_bl
 from .generate import Chooser, mutate
 from .http1_gate import check_gate, check_scope_of_head, mutate_gate
 from .http1_mutations import mutate_http1
+from .http1_streams import http1_streams
 from .http2 import check_http2
 from .http2_script import mutate_http2
 from .http2_seeds import http2_seeds
 from .lifespan import check_lifespan, lifespan_seeds, mutate_lifespan
 from .machine import check_http1
 from .script import mutate_script
-from .seeds import gate_seeds, http1_seeds, http1_streams, scope_seeds, websocket_seeds
+from .seeds import gate_seeds, http1_seeds, scope_seeds, websocket_seeds
 from .websocket import check_websocket, mutate_websocket
 from .words import HTTP1_WORDS, HTTP2_WORDS, WEBSOCKET_WORDS
 

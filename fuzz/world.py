@@ -6,13 +6,15 @@ be seen, in the simplest words; it has no opinion about it. The laws are those o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sansio import DefaultFields, Settings
+from sansio import Settings
 
 from .connection_world import Call, ConnectionWorld, Outputs, Situation, Step
+from .http1_givens import SETTINGS
 from .messages import MESSAGES
 from .operations import (
     AppFinish,
@@ -56,36 +58,8 @@ __all__ = [
 ]
 
 
-def _settings(**keys: Any) -> Settings:
-    fields = DefaultFields(b"tricorn", [(b"x-extra", b"1")])
-    fields.set_date(b"Sun, 06 Nov 1994 08:49:37 GMT")
-    return Settings(default_fields=fields, **keys)
-
-
-SETTINGS: Final = (
-    _settings(),
-    _settings(
-        limit_request_head=256,
-        limit_request_fields=6,
-        limit_request_body=200,
-        limit_requests_per_connection=3,
-        limit_read_buffer=16,
-        limit_write_buffer=64,
-        limit_discard=32,
-        limit_chunk_extensions=8,
-    ),
-    _settings(limit_discard=0, limit_write_buffer=1, limit_read_buffer=1, root_path="/mounted"),
-    _settings(limit_requests_per_connection=1, timeout_graceful_shutdown=1.0, timeout_linger=5.0),
-    _settings(limit_request_body=10, timeout_request_head=1.0, timeout_request_body=1.0, timeout_discard=0.5),
-    _settings(
-        timeout_request_head=0.0,
-        timeout_keep_alive=0.0,
-        timeout_request_body=0.0,
-        timeout_discard=0.0,
-        timeout_linger=0.0,
-        timeout_graceful_shutdown=0.0,
-    ),
-)
+_HEAD: Final = re.compile(rb"(?:\r\n)*HEAD ")
+"""Empty lines before a request are ignored. RFC 9112 §2.2"""
 
 
 class World(ConnectionWorld):
@@ -177,8 +151,4 @@ class World(ConnectionWorld):
         assert self.connection.error is not None, "a response to nothing"
         start = self.read_up_to
         assert start is not None, "a second response to a request whose content is not complete"
-        return (
-            "HEAD"
-            if bytes(self.fed[start : self.fed_before_fault]).lstrip(b"\r\n").startswith(b"HEAD ")
-            else "GET"
-        )
+        return "HEAD" if _HEAD.match(self.fed[start : self.fed_before_fault]) else "GET"
