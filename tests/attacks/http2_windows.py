@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from tests.attacks.app import PIECE
 from tests.attacks.attack import Attack, KiB, MiB, Victim, demand
 from tests.attacks.http2_peer import Gone, Sent, attacker, check_served, named
 from tests.peers import INITIAL_WINDOW_SIZE, MAX_WINDOW, Code, data, settings, window_update
@@ -174,12 +175,15 @@ _UNREAD: Final = "Large windows, and a socket that nobody reads"
 _NONE: Final = "Windows that are no windows"
 _UNTAKEN: Final = "Content that no application takes"
 
+_WAITING: Final = _STREAMS * len(PIECE) + 4 * MiB
+"""Each application waits with a message of its own."""
+
 ATTACKS: Final = [
     _attack("data-dribble", _CRUMBS, crumbs),
     _attack("data-dribble-by-settings", _CRUMBS, crumbs_by_settings),
     _attack("windows-of-one-octet", _CLOSED, a_window_of_one),
-    _attack("closed-windows", _CLOSED, closed_windows),
-    _attack("closed-window-of-the-connection", _CLOSED, closed_window_of_the_connection),
+    _attack("closed-windows", _CLOSED, closed_windows, _WAITING),
+    _attack("closed-window-of-the-connection", _CLOSED, closed_window_of_the_connection, _WAITING),
     _attack("socket-that-nobody-reads", _UNREAD, unread_socket),
     Attack("tls-that-nobody-reads", _UNREAD, unread_socket, protocol="h2-tls", memory=4 * MiB, cpu=0.6),
     _attack("windows-too-large", _NONE, windows_too_large),
