@@ -79,7 +79,7 @@ class Step:
     """Before it we have answered in place of an application."""
     ours: str = ""
     code: int | None = None
-    """Of our RST_STREAM."""
+    """Of our RST_STREAM, or GOAWAY."""
     theirs: str = ""
     status: bytes | None = None
     """We answered, in place of an application."""
@@ -280,6 +280,21 @@ DIFFERENCES: Final[dict[str, Difference]] = {
         "we: what was on its way is to be ignored (RFC 9113 §5.1); h2 answers each frame with RST_STREAM",
         lambda s: s.kind in {DATA, HEADERS} and s.state == "reset" and s.ours == TAKEN and s.theirs == STREAM,
         [HELLO, request(1, end_stream=False), rst(1), data(1, b"late")],
+    ),
+    "Content beyond its window, behind an answer that waits": Difference(
+        "we: the stream is there until its answer has been sent (RFC 9113 §6.9.1); h2 was told that it is over",
+        lambda s: (
+            s.kind == DATA
+            and s.state == "reset"
+            and s.answers
+            and (s.ours, s.theirs) == (CONNECTION, STREAM)
+            and s.code == Code.FLOW_CONTROL_ERROR
+        ),
+        [
+            settings((4, 2)),
+            request(1, fields=[(b"expect", b"x")], end_stream=False),
+            *[data(1, bytes(16_000))] * 5,
+        ],
     ),
     "A request behind a reset, with as many streams as allowed": Difference(
         "we: it is as late as anything else (RFC 9113 §5.1); h2 counts it as one stream more",

@@ -149,7 +149,7 @@ class Trial:
                 elif seen.kind == HEADERS:
                     step.status = seen.fields[0][1]
         if self.pair.error is not None:
-            step.ours = CONNECTION
+            step.ours, step.code = CONNECTION, self.pair.error
         for call in self.pair.calls[before:]:
             assert step.stream not in self.ours, "two requests on one stream"
             self.ours[step.stream] = call
