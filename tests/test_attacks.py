@@ -5,9 +5,11 @@ All of them are carried out by `python -m tests.attacks`.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -200,13 +202,24 @@ def test_every_server_says_what_it_lacks() -> None:
     assert absent.missing() == ["no-such-distribution"]
 
 
+def environments() -> Iterator[bytes]:
+    """Yield what each process of this machine was started with."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # It has ended, or is somebody else's.
+            yield (process / "environ").read_bytes()
+
+
 def test_what_a_session_has_found_out_is_kept_though_it_is_cut_off(tmp_path: Path) -> None:
     file = tmp_path / "attacks.json"
     command = [sys.executable, "-m", "tests.attacks", "cl-0", "expect-desync", "--servers", "tricorn-trio"]
-    with subprocess.Popen([*command, "--json", str(file)], stderr=subprocess.PIPE, text=True) as session:
+    marked = os.environ | {"MARK": str(file)}
+    with subprocess.Popen(
+        [*command, "--json", str(file)], stderr=subprocess.PIPE, text=True, env=marked
+    ) as session:
         assert session.stderr is not None
         first = session.stderr.readline().split()[:2]
         session.terminate()
         session.stderr.read()
     assert session.returncode == 143
+    assert not any(str(file).encode() in environment for environment in environments())
     assert list(outcomes_in(file.read_text("utf-8"))) == [tuple(first)]

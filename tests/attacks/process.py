@@ -78,23 +78,42 @@ def started(
         before += ["prlimit", f"--nofile={descriptors}:{descriptors}"]
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder, "output")
-        with written.open("wb") as output:
-            popen = subprocess.Popen(
-                [*before, *words],
-                cwd=ROOT,
-                env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        popen = None
         try:
+            with written.open("wb") as output, _undisturbed():
+                popen = subprocess.Popen(
+                    [*before, *words],
+                    cwd=ROOT,
+                    env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
             yield Process(popen, port, written)
         finally:
-            # The session is the server's own: whatever of the tree is left in it goes, too.
-            with suppress(ProcessLookupError):
-                os.killpg(popen.pid, signal.SIGKILL)
-            popen.wait()
+            if popen is not None:
+                # The session is the server's own: whatever of the tree is left in it goes, too.
+                with suppress(ProcessLookupError):
+                    os.killpg(popen.pid, signal.SIGKILL)
+                popen.wait()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let signals that end this process wait, or nobody would know the process that is being started."""
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def free_port() -> int:
