@@ -17,6 +17,7 @@ __all__ = ["ATTACKS"]
 
 _VERSION: Final = (b"sec-websocket-version", b"13")
 _DEFLATE: Final = (b"sec-websocket-extensions", b"permessage-deflate")
+_TOO_MUCH: Final = 64 * MiB
 
 
 def _ask(peer: Http2Peer, path: bytes = b"/", fields: Fields = (), protocol: bytes = b"websocket") -> int:
@@ -128,9 +129,9 @@ def endless_message(victim: Victim) -> None:
         view = peer.view(stream)
         peer.upload(stream, frame(BINARY, b"x"))
         piece = frame(CONTINUATION, bytes(65_000)) * 4
-        while not view.ended and view.reset is None:
+        for _ in range(_TOO_MUCH // len(piece)):
             peer.upload(stream, piece)
-        peer.response(stream)
+        demand(view.ended or view.reset is not None, f"takes {_TOO_MUCH // MiB} MiB of one message")
         close = _said(view).close
         demand(close is not None and close[0] == 1009, f"closed with {close}, not with 1009")
         check_served(victim, peer)
