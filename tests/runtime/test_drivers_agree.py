@@ -11,9 +11,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 import anyio
-import anyio.lowlevel
 import pytest
-from anyio.abc import SocketAttribute
 
 from fuzz import against_http2_frames, against_websocket_frames
 from fuzz.generate import pipeline
@@ -21,7 +19,7 @@ from fuzz.http1_mutations import mutate_http1
 from tests import peers
 from tests.peers import DATA, PREFACE, WINDOW_UPDATE
 
-from .client import OK, place, serving
+from .client import OK, connected, serving
 
 Log: TypeAlias = list[Any]
 Outcome: TypeAlias = tuple[Any, list[str]]
@@ -101,14 +99,10 @@ async def play(stories: list[bytes]) -> list[Outcome]:
     ports = [0] * len(stories)
 
     async def tell(number: int, story: bytes) -> None:
-        async with await anyio.connect_tcp(*place(server)) as stream:
-            ports[number] = stream.extra(SocketAttribute.local_port)  # noqa: S610 - it is no query.
-            await stream.send(story)
-            try:
-                while True:
-                    read[number] += await stream.receive()
-            except anyio.EndOfStream:
-                pass
+        async with connected(server) as client:
+            ports[number] = client.socket.getsockname()[1]
+            await client.send(story)
+            read[number] = await client.rest()
 
     with anyio.fail_after(20):
         async with serving(app, **SETTINGS) as server:
@@ -185,7 +179,6 @@ KINDS: Final[dict[str, tuple[Callable[[random.Random], bytes], Callable[[bytes],
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_same_octets_give_the_same_octets_and_messages(kind: str) -> None:
     tell, read = KINDS[kind]
     rng = random.Random(kind)

@@ -109,7 +109,7 @@ class Outcome:
     def growth_of_blocks(self) -> float:
         """Percent of the mean by which the number of Python's blocks grew after the warm-up.
 
-        What it takes once and gives back in no part, an allocator may be blamed for. Not so for these.
+        An allocator may keep what was given back to it; these are what Python itself has not given back.
         """
         points = [(sample.time, float(sample.blocks)) for sample in self.warm]
         return _percent(points, slope(points)) if len(points) >= 4 else 0.0
