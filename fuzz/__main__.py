@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from .campaign import CORPUS, TARGET_NAMES, Campaign, load_targets, replay, write_seeds
+from .campaign import CORPUS, INTERRUPTED, TARGET_NAMES, Campaign, load_targets, replay, write_seeds
 from .ledger import Entry, code_of, read_entries, standing, write_entry
 from .reached import measure, tell
 
@@ -53,13 +54,25 @@ def main(arguments: list[str]) -> int:
         return _tell_targets()
     if options.target == _ALL:
         words = [str(options.seconds), "--seed", str(options.seed), *(["--plain"] if options.plain else [])]
-        return max(subprocess.call([sys.executable, "-m", "fuzz", name, *words]) for name in names)
+        return _attack_each(names, words)
     if options.replay is not None:
         return replay(load_targets()[options.target].check, options.replay)
     if options.seeds is not None:
         write_seeds(load_targets()[options.target], options.seeds)
         return 0
     return _attack(options.target, options.seconds, options.seed, plain=options.plain)
+
+
+def _attack_each(names: tuple[str, ...], words: list[str]) -> int:
+    """Run one campaign after the other, in a process each. Whoever interrupts one wants no other."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # It reaches the one that is running, too.
+    status = 0
+    for name in names:
+        ended = subprocess.call([sys.executable, "-m", "fuzz", name, *words])
+        if ended == INTERRUPTED:
+            return INTERRUPTED
+        status = max(status, abs(ended))
+    return status
 
 
 def _attack(name: str, seconds: float, seed: int, *, plain: bool) -> int:

@@ -12,6 +12,7 @@ import hashlib
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CORPUS",
     "FINDS",
+    "INTERRUPTED",
     "KEPT",
     "TARGET_NAMES",
     "Campaign",
@@ -57,8 +59,11 @@ CORPUS: Final = Path(__file__).parent / "corpus"
 """Where it keeps, for each target, inputs that reached something new: the next one begins with them."""
 KEPT: Final = Path(__file__).parent / "kept"
 """Finds of the past, made small, each called ``TARGET-...``: the tests run them, and campaigns begin with them."""
+INTERRUPTED: Final = 128 + signal.SIGINT
+"""The exit status of a campaign that was asked to end before its time was over."""
 _SHRINKING_SECONDS: Final = 10.0
 _MAX_SIZE: Final = 8_192
+_ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _INPUT_TIMEOUT: Final = 30
 
 
@@ -131,9 +136,15 @@ class Campaign:
         self._corpus = corpus
         self._when_done = when_done
         self._end = 0.0
+        self._interrupted = False
 
     def attack(self, target: Target, *, plain: bool = False) -> int:
-        """Tell what is found, and return an exit status. With atheris it ends the process with that instead."""
+        """Tell what is found, and return an exit status. With atheris it ends the process with that instead.
+
+        SIGINT and SIGTERM end it with the input that is at work. What was done until then counts.
+        """
+        self._end = time.monotonic() + self._seconds
+        handlers = {number: signal.signal(number, self._interrupt) for number in _ENDING_SIGNALS}
         atheris = None if plain else find_atheris()
         how = (
             "guided by coverage"
@@ -142,11 +153,18 @@ class Campaign:
         )
         print(f"{self._name}: {self._seconds:g} seconds, {how}, seed {self._seed}", flush=True)
         self._directory.mkdir(parents=True, exist_ok=True)
-        self._end = time.monotonic() + self._seconds
-        if atheris is not None:
-            self._run_guided(atheris, target)
-        self._run_plain(target)
+        try:
+            if atheris is not None:
+                self._run_guided(atheris, target)
+            self._run_plain(target)
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
         return self._finish()
+
+    def _interrupt(self, _number: int, _frame: object) -> None:
+        self._interrupted = True
+        self._end = 0.0
 
     def _run_plain(self, target: Target) -> None:
         rng = random.Random(self._seed)
@@ -190,6 +208,8 @@ class Campaign:
             f"-max_len={_MAX_SIZE}",
             f"-timeout={_INPUT_TIMEOUT}",
             f"-artifact_prefix={self._directory}{os.sep}{self._name}-",
+            "-handle_int=0",
+            "-handle_term=0",
             f"-report_slow_units={_INPUT_TIMEOUT}",  # Making a find small is slow.
             "-verbosity=0",
             *([f"-dict={dictionary}"] if target.words else []),
@@ -223,6 +243,8 @@ class Campaign:
         for kind, file in self.finds.items():
             print(f"  {file}: {kind}", flush=True)
         self._when_done(self)
+        if self._interrupted:
+            return INTERRUPTED
         return 1 if self.finds else 0
 
 

@@ -160,6 +160,7 @@ _IDENTIFIERS: Final = (4, 4, 1, 5, 2, 3, 6, 8, 9, 0, 0xFFFF)
 _SECONDS: Final = (0.0, 0.5, 2.0, 9.0, 70.0, 200_000.0)
 _TIMES: Final = (1, 2, 5, 30, 300)
 _MAX_OPERATIONS: Final = 60
+_MAX_READS: Final = 10_000
 _MAX_OCTETS: Final = 400_000
 
 _WEBSOCKET: Final = [
@@ -314,7 +315,8 @@ class Script:
         if how & 0x80:
             self._held = octets
             return None
-        self._last = Receive(octets, _CUTS[how & 3])
+        cut = _CUTS[how & 3]
+        self._last = Receive(octets, cut and max(cut, len(octets) // _MAX_READS))
         return self._last
 
     def _frames(self, kind: int, how: int) -> bytes:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from .targets import Target
 
-__all__ = ["LEDGER", "Entry", "code_of", "read_entries", "standing", "write_entry"]
+__all__ = ["LEDGER", "Entry", "code_of", "files_of", "read_entries", "standing", "write_entry"]
 
 _ROOT: Final = Path(__file__).parents[1]
+_SANSIO: Final = _ROOT / "sansio"
 LEDGER: Final = _ROOT / "fuzz/corpus/campaigns.jsonl"
 
 
@@ -65,12 +66,17 @@ def standing(name: str, code: str, entries: list[Entry]) -> Entry:
 def code_of(target: Target) -> str:
     """Return a short digest that changes when the code changes that the target aims at, or that judges it."""
     digest = hashlib.sha256()
-    for pattern in target.code:
-        for file in sorted((_ROOT / "sansio").glob(pattern)):
-            digest.update(_bare(file))
+    for file in files_of(target):
+        digest.update(_bare(file))
     for file in sorted(_judges(_ROOT / f"{target.check.__module__.replace('.', '/')}.py")):
         digest.update(_bare(file))
     return digest.hexdigest()[:12]
+
+
+def files_of(target: Target) -> list[Path]:
+    """Return the files of `sansio` that a target aims at."""
+    beyond = {file for pattern in target.beyond for file in _SANSIO.glob(pattern)}
+    return [file for pattern in target.code for file in sorted(_SANSIO.glob(pattern)) if file not in beyond]
 
 
 def _judges(file: Path) -> set[Path]:

@@ -55,6 +55,11 @@ class Target:
     """Octets that stand together in its inputs: libFuzzer's dictionary."""
     code: tuple[str, ...] = ("*.py",)
     """The files of `sansio` that it aims at, as patterns."""
+    beyond: tuple[str, ...] = ()
+    """Those of them of which its inputs run nothing."""
+
+
+_HTTP1_ALONE: Final = ("http2*.py", "field_blocks.py", "lifespan.py")
 
 
 TARGETS: Final = {
@@ -71,6 +76,7 @@ TARGETS: Final = {
         mutate_script,
         "whole connections: peer, applications, time, in any order",
         HTTP1_WORDS,
+        beyond=_HTTP1_ALONE,
     ),
     "gate": Target(
         check_gate,
@@ -89,7 +95,12 @@ TARGETS: Final = {
         ("http1*.py", "fields.py", "scope.py"),
     ),
     "scope": Target(
-        check_scope_of_head, scope_seeds, mutate, "heads, and the scopes that are made of them", HTTP1_WORDS
+        check_scope_of_head,
+        scope_seeds,
+        mutate,
+        "heads, and the scopes that are made of them",
+        HTTP1_WORDS,
+        beyond=_HTTP1_ALONE,
     ),
     "websocket": Target(
         check_websocket,
@@ -97,6 +108,7 @@ TARGETS: Final = {
         mutate_websocket,
         "WebSockets: frames, an application and time, in any order",
         WEBSOCKET_WORDS,
+        beyond=_HTTP1_ALONE,
     ),
     "http2": Target(
         check_http2,
@@ -125,6 +137,7 @@ TARGETS: Final = {
         mutate_against_websocket,
         "WebSocket frames and offers, in several cuts, against wsproto and websockets",
         WEBSOCKET_WORDS,
+        beyond=_HTTP1_ALONE,
     ),
     "lifespan": Target(
         check_lifespan,

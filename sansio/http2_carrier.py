@@ -78,7 +78,7 @@ class Http2Carrier(Http2Connection):
                 return
             if streams and not self.streams:
                 self.idle_undated = True
-            if self.sender.undated:
+            if self.sender.undated and self.latest < self.outbox.get_deadline(Deadline.WINDOW):
                 # Taking bytes brings no time with it: what is due already will.
                 self.outbox.set_deadline(Deadline.WINDOW, self.latest)
 

@@ -1,25 +1,32 @@
 """What is left of campaigns: the finds that were kept, the corpus, the ledger, and what they reach."""
 
 import importlib.util
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzz.campaign import KEPT, load_targets
-from fuzz.ledger import Entry, read_entries, standing, write_entry
+from fuzz.campaign import INTERRUPTED, KEPT, load_targets
+from fuzz.ledger import Entry, files_of, read_entries, standing, write_entry
 from fuzz.properties import FEW, hold_properties
 from fuzz.properties import main as hypothesis_campaign
+from fuzz.targets import TARGETS
 from fuzz.words import HTTP1_WORDS, HTTP2_WORDS, WEBSOCKET_WORDS, write_dictionary
 
 ROOT: Final = Path(__file__).parents[1]
 HTTP1: Final = ROOT / "sansio/http1.py"
+needs_atheris = pytest.mark.skipif(
+    importlib.util.find_spec("atheris") is None, reason="only atheris tells what is new"
+)
 CHANGE: Final = "\nCHANGED = True\n"
 
 
@@ -85,6 +92,58 @@ def test_a_campaign_counts_until_the_code_changes(tree: Path) -> None:
     assert inputs() == 0
 
 
+@pytest.mark.parametrize(
+    "way", [pytest.param([], marks=needs_atheris), ["--plain"]], ids=["atheris", "plain"]
+)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_campaign_that_is_interrupted_counts(tree: Path, way: list[str], number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "fuzz", "field_blocks", "600", *way]
+    with subprocess.Popen(command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as campaign:
+        assert campaign.stdout is not None
+        assert campaign.stdout.readline().startswith(b"field_blocks: 600 seconds")
+        campaign.send_signal(number)
+        said = campaign.stdout.read()
+
+    assert campaign.returncode == INTERRUPTED, said
+    (entry,) = read_entries(tree / "fuzz/corpus/campaigns.jsonl")
+    assert entry.target == "field_blocks"
+    assert entry.cpu_seconds > 0
+
+
+def test_who_interrupts_one_campaign_of_all_wants_no_other(tree: Path) -> None:
+    command = [sys.executable, "-m", "fuzz", "all", "600", "--plain"]
+    with subprocess.Popen(command, cwd=tree, stdout=subprocess.PIPE, process_group=0) as campaigns:
+        assert campaigns.stdout is not None
+        assert campaigns.stdout.readline().startswith(b"connection: 600 seconds")
+        os.killpg(campaigns.pid, signal.SIGINT)
+        said = campaigns.stdout.read()
+
+    assert campaigns.returncode == INTERRUPTED
+    assert b"seconds, plain" not in said
+    assert len(read_entries(tree / "fuzz/corpus/campaigns.jsonl")) == 1
+
+
+@pytest.mark.parametrize("name", [name for name, target in TARGETS.items() if target.beyond])
+def test_nothing_runs_of_what_is_said_to_be_beyond_a_target(name: str) -> None:
+    target = TARGETS[name]
+    files = {str(file) for file in (ROOT / "sansio").glob("*.py")} - set(map(str, files_of(target)))
+    run = set()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename in files:
+            run.add(frame.f_code.co_qualname)
+
+    seeds = target.seeds()
+    sys.setprofile(note)
+    try:
+        for data in seeds[:: max(1, len(seeds) // 100)]:
+            target.check(data)
+    finally:
+        sys.setprofile(None)
+    assert len(files) > 10
+    assert not run
+
+
 def test_lines_that_no_target_reaches_are_named(tree: Path) -> None:
     said = fuzz(tree, "field_blocks", "1", "--coverage")
     assert re.search(r"^field_blocks +\d+ inputs +\d+ of \d+ lines", said)
@@ -92,7 +151,7 @@ def test_lines_that_no_target_reaches_are_named(tree: Path) -> None:
     assert not re.search(r"not reached: sansio/field_blocks.py 1\b", said)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="only atheris tells what is new")
+@needs_atheris
 def test_what_reached_something_new_is_there_for_the_next_campaign(tree: Path) -> None:
     fuzz(tree, "field_blocks", "3")
     assert list((tree / "fuzz/corpus/field_blocks").iterdir())

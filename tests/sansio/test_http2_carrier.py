@@ -117,6 +117,21 @@ def test_what_stalls_as_bytes_are_taken_has_all_of_its_time() -> None:
     assert call.view.reset == Code.CANCEL
 
 
+def test_taking_nothing_does_not_move_what_is_due() -> None:
+    connection = Connection(H2, Settings(limit_write_buffer=1), now=1_000.0)
+    connection.receive_data(PREFACE + settings((4, 0)) + request(1), 1_000.0)
+    (exchange,) = connection.take_ready()
+    for message in (start(), body(b"content")):
+        exchange.send(message, 1_100.0)
+    assert connection.data_to_send()
+    assert connection.deadline == 1_000.0
+    connection.receive_data(b"\0", 1_100.0)
+    assert connection.data_to_send() == b""
+    assert connection.deadline == 1_000.0
+    connection.handle_timeout(1_100.0)
+    assert connection.deadline > 1_100.0
+
+
 def test_idle_time_begins_when_the_last_response_has_gone() -> None:
     pair = Http2Pair(Settings(limit_write_buffer=1_000, timeout_keep_alive=10.0), hello=((4, 2**31 - 1),))
     call = pair.open()
