@@ -2,7 +2,8 @@
 
 The first octet chooses how large windows are. Frames follow, without the preface; two types that nobody uses stand for
 what is no frame: an application that answers, and content that is too large for an input. The same is tried in
-several cuts. Where h2 and we may differ, and who is right, stands in `fuzz.against_http2_differences`.
+several cuts, and with many frames in one read. Where h2 and we may differ, and who is right, stands in
+`fuzz.against_http2_differences`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from tests.peers import (
 from .against_http2_differences import DIFFERENCES, HEAD, HELLO
 from .against_http2_frames import ANSWER, BULK, IDENTIFIERS, VALUES, change, invent, read_frames
 from .against_http2_judge import Trial
+from .against_http2_reads import check_reads
 from .generate import Chooser, mutate
 
 __all__ = ["against_http2_seeds", "check_against_http2", "mutate_against_http2"]
@@ -92,6 +94,7 @@ def check_against_http2(octets: bytes) -> None:
     verdicts = [_judge(frames, window, cut) for cut in cuts]
     for cut, others in zip(cuts, verdicts, strict=True):
         assert others == verdicts[0], f"cuts matter: {verdicts[0]} became {others} with {cut}"
+    check_reads(frames, window)
 
 
 def _expand(octets: bytes) -> bytes:

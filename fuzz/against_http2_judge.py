@@ -83,6 +83,7 @@ class Trial:
         self.missing: dict[int, int] = {}
         self.highest = 0
         self.over = False
+        self._answering: set[int] = set()
         self._credit: list[Frame] = []
         self._ahead = 0
         self._decoder = hpack.Decoder()
@@ -215,7 +216,22 @@ class Trial:
             if self.states.get(stream) != "ended":
                 self.states[stream] = "reset"
         elif step.status is not None:
-            self._close(stream)
+            self.h2.send_headers(stream, [(":status", step.status.decode())])
+            self.ours.pop(stream, None)
+            self._answering.add(stream)
+        self._settle()
+
+    def _settle(self) -> None:
+        """End the streams whose answers of ours, in place of an application, have gone by now."""
+        for stream in sorted(self._answering):
+            view = self.pair.observer.streams[stream]
+            gone = self.states[stream] == "reset"
+            if view.ended and not gone:
+                self.h2.end_stream(stream)
+                self._end(stream)
+            if view.ended or gone:
+                self._answering.discard(stream)
+                self.theirs.pop(stream, None)
         self.h2.data_to_send()
 
     def answer(self, number: int) -> None:
@@ -237,14 +253,17 @@ class Trial:
 
     def _close(self, stream: int) -> None:
         self.h2.send_headers(stream, [(":status", "200")], end_stream=True)
+        self._end(stream)
+        self.h2.data_to_send()
+        self.ours.pop(stream, None)
+        self.theirs.pop(stream, None)
+
+    def _end(self, stream: int) -> None:
         if self.states[stream] == "open":
             self.h2.reset_stream(stream, ErrorCodes.NO_ERROR)
             self.states[stream] = "reset"
         else:
             self.states[stream] = "ended"
-        self.h2.data_to_send()
-        self.ours.pop(stream, None)
-        self.theirs.pop(stream, None)
 
     def compare(self, stream: int, content: bytes, *, complete: bool) -> None:
         """Both know the same of a request."""

@@ -8,9 +8,10 @@ from typing import Final
 import pytest
 
 from fuzz.against_http2 import against_http2_seeds, check_against_http2
-from fuzz.against_http2_differences import HEAD, HELLO
+from fuzz.against_http2_differences import HEAD, HELLO, LIMITS
 from fuzz.against_http2_frames import ANSWER, BULK, read_frames
 from fuzz.against_http2_judge import Trial
+from fuzz.against_http2_reads import compare, play
 from tests.peers import continuation, data, frame, headers, ping, request, rst, settings, window_update
 
 SEEDS: Final = against_http2_seeds()
@@ -90,6 +91,19 @@ def test_what_only_h2_was_given_is_noticed(planted: bytes, then: bytes | None) -
         trial.note(1, event)
     with pytest.raises(AssertionError):
         go_on(trial, then)
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [data(1, b"!"), data(1, b"", end_stream=True), request(3), data(5, b"!")],
+    ids=["an octet", "an end", "a request", "an error"],
+)
+def test_what_comes_of_one_read_alone_is_noticed(planted: bytes) -> None:
+    window = LIMITS.http2_initial_window_size
+    apart = play(OPEN, window)
+    compare(OPEN, apart, play(OPEN, window, together=True))
+    with pytest.raises(AssertionError, match="reads matter"):
+        compare(OPEN, apart, play([*OPEN, planted], window, together=True))
 
 
 def test_the_same_frames_to_both_are_no_difference() -> None:

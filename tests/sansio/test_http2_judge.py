@@ -36,7 +36,7 @@ from tests.peers import (
 
 @pytest.mark.parametrize("name", DIFFERENCES)
 def test_each_difference_has_an_example(name: str) -> None:
-    trial = Trial(window=DIFFERENCES[name].window)
+    trial = Trial()
     for octets in DIFFERENCES[name].example:
         assert not trial.over
         trial.give(octets)
