@@ -18,6 +18,7 @@ from .laws_connection_replays import (
 )
 from .laws_http2 import (
     a_disconnect_has_a_reason,
+    a_field_block_has_one_deadline,
     cuts_do_not_matter,
     fields_have_no_line_breaks,
     frames_are_read_to_the_end,
@@ -32,6 +33,7 @@ from .laws_http2 import (
     what_is_held_is_bounded,
     what_is_wrong_is_refused,
     what_was_accepted_arrives,
+    who_waits_for_room_has_time_of_its_own,
 )
 from .operations import Lost, Take
 
@@ -47,6 +49,8 @@ AFTER_EACH: Final[tuple[Callable[[Http2World], None], ...]] = (
     waiting_applications_are_woken,
     a_disconnect_has_a_reason,
     patience_ends_for_a_reason,
+    a_field_block_has_one_deadline,
+    who_waits_for_room_has_time_of_its_own,
     what_is_wrong_is_refused,
     what_brings_nothing_forward_ends,
     goaways_cover_what_is_served,

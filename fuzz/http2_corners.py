@@ -47,7 +47,8 @@ from .http2_script import Kind
 __all__ = ["CORNERS"]
 
 _MISERLY, _GENEROUS, _SMALL, _SINGLE, _HASTY = 6, 7, 1, 2, 3
-_OPEN, _SILENT, _WIDE_OPEN, _NO_PREFACE = 0, 3, 4, 6
+_OPEN, _CLOSED, _SILENT, _WIDE_OPEN, _NO_PREFACE = 0, 1, 3, 4, 6
+_WAITING: Final = send("start", "body 5 more")
 
 CORNERS: Final[tuple[tuple[int, int, list[int]], ...]] = (
     # Budgets, one after the other.
@@ -426,6 +427,28 @@ CORNERS: Final[tuple[tuple[int, int, list[int]], ...]] = (
             *TAKE * 3,
         ],
     ),
+    # Two wait for windows that stay closed, one of them since later.
+    (
+        _HASTY,
+        _CLOSED,
+        [
+            *request(),
+            *_WAITING,
+            *TAKE,
+            *wait(1),
+            *request(),
+            *_WAITING,
+            *TAKE,
+            *DEADLINE,
+            *TAKE,
+            *DEADLINE,
+            *TAKE,
+            *DEADLINE,
+            *TAKE,
+        ],
+    ),
+    # A field block that comes now and then.
+    (0, _OPEN, [*request(0, 0x31), *(*wait(3), *unusual(9, 0, NEWEST, b"")) * 5, *TAKE]),
     # Its answer, and the next question, are late.
     (_HASTY, _OPEN, [*CONNECT, *DEADLINE, *TAKE, Kind.OVERSLEEP, 3, Kind.TIMEOUT, *TAKE]),
 )

@@ -69,6 +69,8 @@ class PeerReader:
         self.acknowledged = False
         """The client knows the server's settings."""
         self.pongs = 0
+        self.blocks = 0
+        """How many field blocks have begun."""
         self.pieces = 0
         """In how many frames the worst field block came."""
         self.octets_in_pieces = 0
@@ -143,6 +145,7 @@ class PeerReader:
         self.acknowledged = self.acknowledged or (kind == SETTINGS and bool(flags & ACK))
         self.pongs += kind == PING and bool(flags & ACK)
         if kind == HEADERS:
+            self.blocks += 1
             self._block_of = (stream, flags)
         if kind in {HEADERS, CONTINUATION}:
             self._block += payload

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sansio import ClientDisconnected, InvalidMessage, Settings, TransportInfo, UnexpectedMessage
-from tests.peers import Frame, Observer, StreamView
+from tests.peers import DATA, Frame, Observer, StreamView
 
 from .connection_world import Call, ConnectionWorld
 from .http2_peer import PeerReader, Said
 from .http2_script import SETTINGS
 from .messages import ANY_MESSAGES, MESSAGES, WEBSOCKET_LEGAL, WEBSOCKET_MESSAGES
-from .operations import AppFlush, AppReceive, AppSend, Operation, Receive
+from .operations import AppFinish, AppFlush, AppReceive, AppSend, Operation, Receive, Take
 
 __all__ = ["Http2World", "SessionModel"]
 
@@ -81,6 +81,17 @@ class Http2World(ConnectionWorld):
         """Read from the server by the last operation that took octets."""
         self.content_at: dict[int, float] = {}
         """When content came last, by stream."""
+        self.block_since: float | None = None
+        """When the field block began that has not ended."""
+        self.ended_in: dict[int, int] = {}
+        """The step in which the client had said all on a stream."""
+        self.began_at: dict[Call, float] = {}
+        """When its application first sent something, or returned."""
+        self.moved_at: dict[int, float] = {}
+        """The time after which content went on a stream last."""
+        self.taken_at = self.now
+        self.taken_in = -1
+        """When, and in which step, octets were taken last, but for the last operation."""
         self.touched: set[int] = set()
         """The streams of frames that the client had sent between the last two times that octets were taken."""
         self._take()
@@ -120,6 +131,8 @@ class Http2World(ConnectionWorld):
             call = super()._call_of(operation)
             if call in self.sessions:
                 operation = replace(operation, name=_OF_WEBSOCKET + operation.name)
+        if self.steps and isinstance(self.step.operation, Take):
+            self.taken_at, self.taken_in = self.now, len(self.steps) - 1
         super().do(operation)
 
     def replay(self, operations: Sequence[Operation]) -> Http2World:
@@ -143,15 +156,22 @@ class Http2World(ConnectionWorld):
     def _receive(self, operation: Receive) -> object:
         if not (self.eof or self.lost):
             before = {number: len(said.content) for number, said in self.peer.streams.items()}
+            blocks = self.peer.blocks
             # Both readers copy what is left behind each frame.
             for start in range(0, len(operation.data), _AT_ONCE):
                 self.observer.sent(operation.data[start : start + _AT_ONCE])
                 self.peer.receive_data(operation.data[start : start + _AT_ONCE])
+            if not self.peer.in_block:
+                self.block_since = None
+            elif self.peer.blocks > blocks:
+                self.block_since = self.now
             # What comes for these now comes too late.
             over = {self.stream(call) for call in self.calls if call.exchange.ended}
             for number, said in self.peer.streams.items():
                 if len(said.content) > before.get(number, 0) and number not in over:
                     self.content_at[number] = self.now
+                if said.ended:
+                    self.ended_in.setdefault(number, len(self.steps))
         return super()._receive(operation)
 
     def _take(self) -> bytes:
@@ -160,10 +180,15 @@ class Http2World(ConnectionWorld):
         self.fresh = self.observer.read(data)
         self.observer.settled()
         self.touched, self.peer.touched = self.peer.touched, set()
+        for seen in self.fresh:
+            if seen.kind == DATA:
+                self.moved_at[seen.stream] = self.taken_at
         return data
 
     def _run(self, operation: Operation, call: Call) -> object:
         outcome = super()._run(operation, call)
+        if isinstance(operation, (AppSend, AppFinish)):
+            self.began_at.setdefault(call, self.now)
         if isinstance(operation, (AppReceive, AppFlush)):
             self._note_release(call)
         return outcome

@@ -17,6 +17,7 @@ from .operations import AppFinish, AppReceive, AppSend, Receive, Take, Timeout, 
 
 __all__ = [
     "a_disconnect_has_a_reason",
+    "a_field_block_has_one_deadline",
     "cuts_do_not_matter",
     "fields_have_no_line_breaks",
     "frames_are_read_to_the_end",
@@ -31,6 +32,7 @@ __all__ = [
     "what_is_held_is_bounded",
     "what_is_wrong_is_refused",
     "what_was_accepted_arrives",
+    "who_waits_for_room_has_time_of_its_own",
 ]
 
 _FAR: Final = 100_000.0
@@ -101,7 +103,7 @@ def what_is_held_is_bounded(s: Http2World) -> None:
 
 
 def scopes_say_what_was_asked(s: Http2World) -> None:
-    """A scope has the method, the fields and the state of the request on its stream."""
+    """A scope has the fields of the one request on the wire that has its method and its path."""
     for call in s.newly:
         said, scope = s.said(call), call.exchange.scope
         assert not s.lost, "a request is opened on a connection that is lost"
@@ -265,6 +267,25 @@ def patience_ends_for_a_reason(s: Http2World) -> None:
             assert at is None or s.now - at >= s.settings.timeout_request_body, "408, and content came"
 
 
+def a_field_block_has_one_deadline(s: Http2World) -> None:
+    """The time for a field block runs from its first frame, whatever comes of it meanwhile."""
+    over = s.ending or s.late or s.peer.broken or s.connection.error is not None
+    if s.block_since is not None and not over:
+        last = s.block_since + s.settings.timeout_request_head
+        assert s.connection.deadline <= last, f"{s.connection.deadline} is after {last}"
+
+
+def who_waits_for_room_has_time_of_its_own(s: Http2World) -> None:
+    """A stream is reset for want of room only if nothing of it went for as long as that may take."""
+    for seen in s.fresh if isinstance(s.step.operation, Take) else ():
+        call = next((call for call in s.calls if s.stream(call) == seen.stream), None)
+        # Content that is late, or too much, has the same code.
+        ended = s.ended_in.get(seen.stream, s.taken_in) < s.taken_in
+        if seen.kind == RST_STREAM and seen.number == Code.CANCEL and call in s.began_at and ended:
+            waits = s.now - max(s.began_at[call], s.moved_at.get(seen.stream, 0.0))
+            assert waits >= s.settings.http2_window_timeout, f"stream {seen.stream} has waited for {waits}"
+
+
 def goaways_cover_what_is_served(s: Http2World) -> None:
     """The last stream of each GOAWAY is not below one that was opened (RFC 9113 §6.8)."""
     if s.observer.goaways:
@@ -315,7 +336,7 @@ def fields_have_no_line_breaks(s: Http2World) -> None:
 
 
 def cuts_do_not_matter(s: Http2World) -> None:
-    """However octets are cut on their way, applications see the same, unless the connection breaks.
+    """However octets are cut on their way, the verdict is the same; and if it is good, applications see the same.
 
     What is sent before a window opens again, or a stream or connection breaks, depends on what comes in one read.
     """
@@ -329,7 +350,9 @@ def cuts_do_not_matter(s: Http2World) -> None:
         elif isinstance(operation, ToDeadline):  # Deadlines of later may differ.
             operation = Wait(max(0.0, step.now - again.now))
         again.do(operation)
-    if s.connection.error is not None or again.connection.error is not None:
+    error = s.connection.error
+    assert again.connection.error == error, f"cuts matter: {error} became {again.connection.error}"
+    if error is not None:
         return
     if not any(view.peer_reset or view.reset for view in s.observer.streams.values()):
         for step, other in zip(s.steps, again.steps, strict=True):
