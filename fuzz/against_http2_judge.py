@@ -83,7 +83,7 @@ class Trial:
         self.missing: dict[int, int] = {}
         self.highest = 0
         self.over = False
-        self._answering: set[int] = set()
+        self._answering: dict[int, int] = {}
         self._credit: list[Frame] = []
         self._ahead = 0
         self._decoder = hpack.Decoder()
@@ -128,10 +128,10 @@ class Trial:
         state = self.states.get(stream) or ("skipped" if stream <= self.highest else "idle")
         missing = self.missing.get(stream, 0)
         working = sum(not call.finished for call in self.pair.calls)
-        number, resets = len(self.steps), "reset" in self.states.values()
+        number, over = len(self.steps), not {"reset", "ended"}.isdisjoint(self.states.values())
         answers = any(step.status is not None for step in self.steps)
         return Step(
-            octets, number, kind, flags, stream, payload, fields, state, missing, working, resets, answers
+            octets, number, kind, flags, stream, payload, fields, state, missing, working, over, answers
         )
 
     def _give_ours(self, step: Step) -> None:
@@ -218,19 +218,21 @@ class Trial:
         elif step.status is not None:
             self.h2.send_headers(stream, [(":status", step.status.decode())])
             self.ours.pop(stream, None)
-            self._answering.add(stream)
+            self._answering[stream] = 0
         self._settle()
 
     def _settle(self) -> None:
-        """End the streams whose answers of ours, in place of an application, have gone by now."""
-        for stream in sorted(self._answering):
+        """Let h2 send what we have sent in place of applications."""
+        for stream, told in list(self._answering.items()):
             view = self.pair.observer.streams[stream]
             gone = self.states[stream] == "reset"
+            if not gone and (view.ended or len(view.octets) > told):
+                self.h2.send_data(stream, bytes(view.octets[told:]), end_stream=view.ended)
+                self._answering[stream] = len(view.octets)
             if view.ended and not gone:
-                self.h2.end_stream(stream)
                 self._end(stream)
             if view.ended or gone:
-                self._answering.discard(stream)
+                del self._answering[stream]
                 self.theirs.pop(stream, None)
         self.h2.data_to_send()
 
