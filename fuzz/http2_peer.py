@@ -68,7 +68,8 @@ class PeerReader:
         """How many frames there were; each octet may be one where they cannot be told apart."""
         self.acknowledged = False
         """The client knows the server's settings."""
-        self.pongs = 0
+        self.pongs: list[bytes] = []
+        """What it has sent back of the server's pings."""
         self.blocks = 0
         """How many field blocks have begun."""
         self.pieces = 0
@@ -143,7 +144,8 @@ class PeerReader:
             payload = payload[start:end]
         said = self.streams.get(stream)
         self.acknowledged = self.acknowledged or (kind == SETTINGS and bool(flags & ACK))
-        self.pongs += kind == PING and bool(flags & ACK)
+        if kind == PING and flags & ACK:
+            self.pongs.append(payload)
         if kind == HEADERS:
             self.blocks += 1
             self._block_of = (stream, flags)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sansio import ClientDisconnected, InvalidMessage, Settings, TransportInfo, UnexpectedMessage
-from tests.peers import DATA, Frame, Observer, StreamView
+from tests.peers import ACK, DATA, PING, Frame, Observer, StreamView
 
 from .connection_world import Call, ConnectionWorld
 from .http2_peer import PeerReader, Said
@@ -89,6 +89,8 @@ class Http2World(ConnectionWorld):
         """When its application first sent something, or returned."""
         self.moved_at: dict[int, float] = {}
         """The time after which content went on a stream last."""
+        self.asked: dict[bytes, int] = {}
+        """How many answers to pings had come when the server was seen to ask this."""
         self.taken_at = self.now
         self.taken_in = -1
         """When, and in which step, octets were taken last, but for the last operation."""
@@ -181,7 +183,9 @@ class Http2World(ConnectionWorld):
         self.observer.settled()
         self.touched, self.peer.touched = self.peer.touched, set()
         for seen in self.fresh:
-            if seen.kind == DATA:
+            if seen.kind == PING and not seen.flags & ACK:
+                self.asked[seen.payload] = len(self.peer.pongs)
+            elif seen.kind == DATA:
                 self.moved_at[seen.stream] = self.taken_at
         return data
 
