@@ -23,7 +23,7 @@ import fuzz.lifespan
 import fuzz.machine
 import fuzz.websocket
 from docs.states.page import make_states
-from runtime import cli, options
+from runtime import cli, errors, options
 from runtime.config import OPTIONS, Config
 from runtime.options import Option
 from sansio import Settings
@@ -225,10 +225,10 @@ def cli_page() -> str:
     """Return the page of the command."""
     exit_codes = [
         (0, "a clean stop"),
-        (cli._CRASHED, "a crash, or a lifespan that failed after its start-up"),
-        (cli._USAGE, "a mistake in the options"),
+        (errors.CRASHED, "a crash, or a lifespan that failed after its start-up"),
+        (errors.USAGE, "a mistake in the options"),
         (
-            cli._STARTUP_FAILED,
+            errors.STARTUP_FAILED,
             "the server could not start: no such application, an address in use, a failed start-up",
         ),
     ]

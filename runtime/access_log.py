@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ from typing import Final, TypeAlias
 
 from sansio import ExchangeStatistics, PeerError
 
+from .logging import logger
 from .options import ConfigError
 
 __all__ = ["AccessLog", "compile_format"]
@@ -44,7 +46,6 @@ class AccessLog:
         self._line = compile_format(line_format)
         self._tells_accept = line_format in {None, "json"}  # No atom says that there is more to come.
         self._access = logging.getLogger("tricorn.access")
-        self._error = logging.getLogger("tricorn.error")
 
     def log(self, statistics: ExchangeStatistics) -> None:
         """Write the line of an exchange that has ended, or of a WebSocket that was accepted."""
@@ -53,13 +54,14 @@ class AccessLog:
             record = logging.LogRecord(
                 "tricorn.access", logging.INFO, __file__, 0, self._line(statistics), (), None
             )
-            self._access.handle(record)
+            with contextlib.suppress(Exception):  # What cannot be written down ends nothing else.
+                self._access.handle(record)
 
     def refused(self, client: tuple[str, int] | None, error: PeerError) -> None:
         """Write down that a peer broke the rules, and what it was told."""
-        if self._error.isEnabledFor(logging.INFO):
+        if logger.isEnabledFor(logging.INFO):
             verdict = "closed" if error.status is None else f"refused with {error.status}"
-            self._error.info(f"{_address(client)} {verdict}: {_escape(error.reason)}")
+            logger.info("%s %s: %s", _address(client), verdict, _escape(error.reason))
 
 
 def compile_format(line_format: str | None) -> Line:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Final, cast
 
 from .driver import ASGIApp
+from .errors import one_line
 from .options import ConfigError
 
 __all__ = ["AppImportError", "load_app"]
@@ -38,7 +39,10 @@ def load_app(target: str, *, factory: bool = False, app_dir: str | None = None) 
         factory = True
         path = path.removesuffix("()")
     if app_dir is not None:
-        folder = Path(app_dir).resolve()
+        try:
+            folder = Path(app_dir).resolve()
+        except OSError as error:
+            raise ConfigError(f"cannot be found: {error.strerror}", "app_dir") from error
         if not folder.is_dir():
             raise ConfigError(f"must be a folder, got {app_dir!r}", "app_dir")
         if sys.path[:1] != [str(folder)]:
@@ -98,6 +102,9 @@ def _attribute(module: ModuleType, path: str) -> object:
             near = difflib.get_close_matches(part, dir(found), n=1)
             advice = f"; did you mean {near[0]!r}?" if near else ""
             raise AppImportError(f"{name!r} has no attribute {part!r}{advice}") from error
+        except Exception as error:  # Whatever the user's code raises.
+            problem = f"{_one_line(error)}{_where(error)}"
+            raise AppImportError(f"{name!r} gives no attribute {part!r}: it raised {problem}") from error
         name = f"{name}.{part}"
     return found
 
@@ -153,7 +160,10 @@ def _kind(value: object) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    try:
+        text = one_line(str(error))
+    except Exception:  # noqa: BLE001 - the user's code makes this text, too.
+        text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -171,5 +181,8 @@ def _where(error: BaseException) -> str:
 
 
 def _short(filename: str) -> str:
-    relative = os.path.relpath(filename)
+    try:
+        relative = os.path.relpath(filename)
+    except OSError:  # There is no folder to be in any more.
+        return filename
     return filename if relative.startswith("..") else relative

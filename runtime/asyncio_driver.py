@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from sansio import Exchange
 
-from .driver import AnyConnection, logger, run_app, transport_info
+from .driver import AnyConnection, run_app, transport_info
+from .logging import logger
 
 if TYPE_CHECKING:
     from .asyncio_listener import AsyncioListener
@@ -199,8 +200,8 @@ class AsyncioDriver(asyncio.Protocol):
 
     def drop(self) -> None:
         """Write down an error that is being handled, and end what it was about."""
-        logger.exception("Internal error; the connection is dropped")
         self._transport.abort()
+        logger.exception("Internal error; the connection is dropped")
 
     def stop(self, error: BaseException) -> None:
         """Let the server stop."""

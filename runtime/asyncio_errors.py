@@ -8,7 +8,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
-from .driver import CAPACITY_ERRORS, logger
+from .driver import CAPACITY_ERRORS
+from .logging import logger
 
 __all__ = ["make_exception_handler"]
 

@@ -12,7 +12,8 @@ from typing import Any, Final
 from anyio.abc import TaskStatus
 
 from .asyncio_driver import AsyncioDriver
-from .driver import HOLD, Service, logger
+from .driver import HOLD, Service
+from .logging import logger
 
 __all__ = ["AsyncioListener"]
 
@@ -20,6 +21,9 @@ __all__ = ["AsyncioListener"]
 # often once a second. The queue's real length is set behind its back.
 _ACCEPTS: Final = 16
 _TURNS_TO_ACCEPT: Final = 3  # A task's first step, and a call by the transport that it makes.
+
+# Removing the socket's file is `close_sockets`' business, which knows whose it is.
+_KEEP_FILE: Final[dict[str, Any]] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 
 _EAGER: Final = sys.version_info >= (3, 12)
 
@@ -47,7 +51,7 @@ class AsyncioListener:
         for sock in self._sockets:
             make = partial(AsyncioDriver, self)
             if sock.family == getattr(socket, "AF_UNIX", None):
-                server = await self.loop.create_unix_server(make, sock=sock, backlog=_ACCEPTS)
+                server = await self.loop.create_unix_server(make, sock=sock, backlog=_ACCEPTS, **_KEEP_FILE)
             else:
                 server = await self.loop.create_server(make, sock=sock, backlog=_ACCEPTS)
             sock.listen(self._backlog)

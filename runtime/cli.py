@@ -19,16 +19,13 @@ from typing import Final, NoReturn
 from . import logging
 from .app import AppImportError, load_app
 from .config import OPTIONS, Config
-from .errors import LifespanFailed, StartupFailed
+from .errors import CRASHED, STARTUP_FAILED, USAGE, LifespanFailed, StartupFailed, exit_code
 from .listen import ListenError
 from .options import ConfigError, Option
+from .process import Watchdog, ignore_signals, open_standard_streams
 from .serve import run
 
-__all__ = ["main", "parse"]
-
-_CRASHED: Final = 1
-_USAGE: Final = 2
-_STARTUP_FAILED: Final = 3
+__all__ = ["command", "main", "parse"]
 
 # Flags of uvicorn and hypercorn that mean nothing here, with what to do instead.
 _SUPERVISOR: Final = "let a supervisor such as systemd see to it"
@@ -69,6 +66,17 @@ _TAKEN: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
+def command() -> NoReturn:
+    """Be the process from its begin to its end. What still runs a while after the server does not keep it."""
+    open_standard_streams()
+    try:
+        sys.exit(main())
+    except BaseException as error:
+        ignore_signals()
+        Watchdog().watch(exit_code(error))
+        raise
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, or those of the process, and return its exit code.
 
@@ -77,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         target, config = parse(sys.argv[1:] if argv is None else argv)
     except ConfigError as error:
-        return _fail(_with_flag(error), _USAGE)
+        return _fail(_with_flag(error), USAGE)
     except SystemExit:  # --help or --version has been answered.
         return 0
     logging.configure(config.log_level, config.access_log, config.access_log_format)
@@ -87,11 +95,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (AppImportError, ListenError, StartupFailed) as error:
         if config.log_level == "debug" and error.__cause__ is not None:
             traceback.print_exception(error.__cause__)
-        return _fail(str(error), _STARTUP_FAILED)
+        return _fail(str(error), STARTUP_FAILED)
     except ConfigError as error:
-        return _fail(_with_flag(error), _USAGE)
+        return _fail(_with_flag(error), USAGE)
     except LifespanFailed as error:
-        return _fail(str(error), _CRASHED)
+        return _fail(str(error), CRASHED)
     except KeyboardInterrupt:
         pass  # It is how a server is stopped.
     return 0

@@ -6,10 +6,10 @@ rules are in there; a driver knows sockets, tasks and time.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import dataclasses
 import errno
-import logging
 import math
 import ssl
 from collections.abc import Awaitable, Callable
@@ -30,6 +30,7 @@ from sansio import (
     TransportInfo,
 )
 
+from .logging import logger
 from .tls import SecureConnection
 
 __all__ = ["ASGIApp", "AnyConnection", "Driver", "Service", "run_app", "transport_info"]
@@ -50,8 +51,6 @@ HOLD: Final = 0.005
 _MAX_TURNS: Final = 64
 
 _MAX_CAUSES: Final = 16  # Deep enough for any framework, and an end for those that go in circles.
-
-logger: Final = logging.getLogger("tricorn.error")
 
 
 class Driver(Protocol):
@@ -176,31 +175,39 @@ def _sort_out(error: BaseException, exchange: Exchange, driver: Driver) -> None:
     """Give everybody what is theirs, however deep task groups have wrapped it.
 
     KeyboardInterrupt and SystemExit are for the server, a cancellation is for whoever cancelled and goes on; the rest
-    is the application's failure.
+    is the application's failure, and so is what is too deep to look into.
     """
+    stop: BaseException | None = None
     cancelled: BaseException | None = None
     rest: BaseException | None = error
     if isinstance(error, BaseExceptionGroup):
-        stop: BaseException | None = error.subgroup((KeyboardInterrupt, SystemExit))
-        while isinstance(stop, BaseExceptionGroup):
-            stop = stop.exceptions[0]
-        cancelled, rest = error.split(anyio.get_cancelled_exc_class())
-        if rest is not None:
-            rest = rest.split((KeyboardInterrupt, SystemExit))[1]
+        with contextlib.suppress(RecursionError):
+            stop, cancelled, rest = _take_apart(error)
     elif isinstance(error, (KeyboardInterrupt, SystemExit)):
         stop, rest = error, None
     elif isinstance(error, GeneratorExit):
-        stop = None  # What was left behind is thrown away when there is no event loop to ask any more.
+        pass  # What was left behind is thrown away when there is no event loop to ask any more.
     elif isinstance(error, anyio.get_cancelled_exc_class()):
-        stop, cancelled, rest = None, error, None
-    else:
-        stop = None
+        cancelled, rest = error, None
     if stop is not None:
         driver.stop(stop)
     if rest is not None:
         driver.app_failed(exchange, rest)
     if cancelled is not None:
         raise cancelled
+
+
+def _take_apart(
+    group: BaseExceptionGroup,
+) -> tuple[BaseException | None, BaseException | None, BaseException | None]:
+    """Return what stops the server, what is a cancellation, and the rest."""
+    stop: BaseException | None = group.subgroup((KeyboardInterrupt, SystemExit))
+    while isinstance(stop, BaseExceptionGroup):
+        stop = stop.exceptions[0]
+    cancelled, rest = group.split(anyio.get_cancelled_exc_class())
+    if rest is not None:
+        rest = rest.split((KeyboardInterrupt, SystemExit))[1]
+    return stop, cancelled, rest
 
 
 def transport_info(peername: object, sockname: object) -> TransportInfo:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextvars
-import logging
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Literal
 
 import anyio
 from anyio.abc import TaskGroup
@@ -13,11 +12,10 @@ from anyio.abc import TaskGroup
 from sansio import Exchange, Lifespan, LifespanState
 
 from .driver import ASGIApp, run_app
-from .errors import LifespanFailed, StartupFailed
+from .errors import LifespanFailed, StartupFailed, one_line
+from .logging import logger
 
 __all__ = ["LifespanDriver"]
-
-logger: Final = logging.getLogger("tricorn.error")
 
 
 class LifespanDriver:
@@ -36,6 +34,7 @@ class LifespanDriver:
         self._phase = self.exchange.phase
         self._started = False
         self._changed = anyio.Event()
+        self._gone = anyio.Event()
         self._scope = anyio.CancelScope(shield=True)
 
     async def start_up(self, group: TaskGroup, timeout: float) -> None:
@@ -55,7 +54,7 @@ class LifespanDriver:
             raise LifespanFailed(self._failure())
         if self._phase is LifespanState.FAILED:
             raise StartupFailed(
-                f"lifespan start-up failed: {self.exchange.message or 'the app gave no reason'}"
+                f"lifespan start-up failed: {one_line(self.exchange.message) or 'the app gave no reason'}"
             )
         if self._phase is LifespanState.UNSUPPORTED:
             told = "returned early" if self._error is None else f"raised {self._error!r}"
@@ -95,16 +94,35 @@ class LifespanDriver:
             self.cancel()
 
     def _failure(self) -> str:
-        return f"the lifespan failed: {self.exchange.message or self.exchange.failure or repr(self._error)}"
+        told = one_line(self.exchange.message)
+        return f"the lifespan failed: {told or self.exchange.failure or repr(self._error)}"
 
     def cancel(self) -> None:
         """End the task."""
         self._scope.cancel()
 
+    async def wait_gone(self) -> None:
+        """Return when the task has ended."""
+        await self._gone.wait()
+
     async def _run(self) -> None:
         # Whoever cancels the server still wants a shutdown; the server ends this scope itself, always.
-        with self._scope:
+        try:
+            with self._scope:
+                await self._run_app()
+        finally:
+            self._gone.set()
+
+    async def _run_app(self) -> None:
+        try:
             await run_app(self._app, self.exchange, self)
+        except anyio.get_cancelled_exc_class() as error:
+            if self._scope.cancel_called:
+                raise
+            # It awaited what somebody else has cancelled: its failure, and no reason to cancel the server.
+            self._error = error
+            if self._started:
+                self.app_failed(self.exchange, error)
 
     # The driver's contract.
 
@@ -142,7 +160,7 @@ class LifespanDriver:
 
     def drop(self) -> None:
         """Write it down; there is no connection."""
-        logger.exception("Internal error")  # noqa: LOG004 - it is called by one.
+        logger.exception("Internal error")
 
     def stop(self, error: BaseException) -> None:
         """Let the server stop."""

@@ -28,6 +28,8 @@ _ABSENT: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT
 # Port 0 has to mean one port for all addresses of a name: where the second is taken, all begin again.
 _ATTEMPTS: Final = 20
 
+_STANDARD_ERROR: Final = 2
+
 # The files that `open_sockets` made: path, device and inode, and the process, whose children must leave them alone.
 _made: Final[weakref.WeakKeyDictionary[socket.socket, tuple[str, int, int, int]]] = (
     weakref.WeakKeyDictionary()
@@ -96,7 +98,11 @@ def display(address: Address, *, secure: bool = False) -> str:
 
 def _binds(config: Config) -> list[Bind]:
     if config.bind:
-        return [parse_bind(text) for text in config.bind]
+        binds = [parse_bind(text) for text in config.bind]
+        for bind in binds:
+            if isinstance(bind, FdBind) and binds.count(bind) > 1:
+                raise ListenError(f"{bind} is one socket, and was given twice")
+        return binds
     if config.fd is not None:
         return [FdBind(config.fd)]
     if config.uds is not None:
@@ -183,7 +189,7 @@ def _open_unix(bind: UnixBind, backlog: int) -> socket.socket:
         _remove_stale(bind)
         sock.bind(bind.path)
         made = os.lstat(bind.path)
-        _made[sock] = (bind.path, made.st_dev, made.st_ino, os.getpid())
+        _made[sock] = (str(Path(bind.path).absolute()), made.st_dev, made.st_ino, os.getpid())
         sock.listen(backlog)
         sock.settimeout(0)
     except (OSError, ValueError) as error:
@@ -238,8 +244,9 @@ def _unix_problem(bind: UnixBind, error: OSError | ValueError) -> str:
 
 def _inherit(bind: FdBind) -> socket.socket:
     advice = "start tricorn from what opens the socket, such as systemd"
+    copied = bind.fd <= _STANDARD_ERROR  # uvloop could not close it under such a number.
     try:
-        sock = socket.socket(fileno=bind.fd)
+        sock = socket.socket(fileno=os.dup(bind.fd) if copied else bind.fd)
     except (OSError, OverflowError) as error:
         closed = isinstance(error, OSError) and error.errno == errno.EBADF
         raise ListenError(f"{bind} is {'not open' if closed else 'not a socket'}; {advice}") from error
@@ -250,7 +257,10 @@ def _inherit(bind: FdBind) -> socket.socket:
     except OSError:
         listens = False
     if not listens:
-        sock.detach()  # It belongs to somebody else.
+        if copied:
+            sock.close()
+        else:
+            sock.detach()  # It belongs to somebody else.
         raise ListenError(f"{bind} is not a listening stream socket; {advice}")
     sock.settimeout(0)
     return sock

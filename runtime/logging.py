@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import time
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
-__all__ = ["configure"]
+__all__ = ["configure", "logger"]
 
 _FORMAT: Final = "%(asctime)s %(levelname)s %(message)s"
 
 
+class _Calm(logging.LoggerAdapter[logging.Logger]):
+    """A logger whose handlers may raise: what cannot be written down ends nothing else."""
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:  # noqa: ANN401
+        """Write down, if need be without the error that it is about, or do not."""
+        kwargs["stacklevel"] = 2
+        try:
+            super().log(level, msg, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises, or a traceback that is too deep.
+            if kwargs.pop("exc_info", None):
+                with contextlib.suppress(Exception):
+                    super().log(level, f"{msg} (no traceback: {type(error).__name__})", *args, **kwargs)
+
+
+logger: Final = _Calm(logging.getLogger("tricorn.error"), {})
+
+
 class _StandardHandler(logging.StreamHandler[TextIO]):
-    """Writes to what is called ``sys.stdout`` or ``sys.stderr`` at that moment. Ours, thus ours to replace."""
+    """Writes to what is called ``sys.stdout`` or ``sys.stderr`` at that moment. Ours, thus ours to replace.
+
+    Where that is closed, or nobody reads it any more, it says so once, and lines are lost.
+    """
 
     def __init__(self, name: str, line_format: str) -> None:
         super().__init__(getattr(sys, name))
@@ -22,6 +43,7 @@ class _StandardHandler(logging.StreamHandler[TextIO]):
         self._bare = line_format != _FORMAT
         self._second = -1  # Most lines share theirs with the one before.
         self._time = ""
+        self._failed = False
 
     def format(self, record: logging.LogRecord) -> str:
         """Make a line."""
@@ -36,7 +58,18 @@ class _StandardHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line."""
         self.stream = getattr(sys, self._name_in_sys)
-        super().emit(record)
+        if self.stream is not None and not self.stream.closed:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the base class's name.
+        """Tell once of what cannot be written, and whenever it is not the stream's fault."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._failed:
+            self._failed = True
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                sys.stderr.write(f"tricorn: cannot write to sys.{self._name_in_sys}: {error}\n")
 
 
 def configure(level: str, access_log: bool, access_log_format: str | None = None) -> None:  # noqa: FBT001

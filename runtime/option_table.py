@@ -37,7 +37,7 @@ OPTIONS: Final[Mapping[str, Option]] = {
         optional=True,
         minimum=0,
     ),
-    "backlog": Option(_LISTEN, "count", "Connections that may wait to be accepted."),
+    "backlog": Option(_LISTEN, "count", "Connections that may wait to be accepted.", maximum=2**31 - 1),
     "ssl_certfile": Option(
         _TLS,
         "text",
@@ -117,6 +117,7 @@ OPTIONS: Final[Mapping[str, Option]] = {
         "count",
         "Objects that Python's garbage collector lets come together before it looks; 0 leaves it as it is.",
         minimum=0,
+        maximum=2**31 - 1,
         source="gc.set_threshold",
     ),
     "timeout_startup": Option(_TIMEOUTS, "timeout", "Time for the lifespan's start-up."),

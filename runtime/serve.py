@@ -6,17 +6,13 @@ import contextlib
 import dataclasses
 import email.utils
 import gc
-import logging
 import math
-import os
-import signal
 import socket
 import ssl
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from types import TracebackType
-from typing import Any, Final, NoReturn, Protocol, Self, TypeAlias, cast
+from typing import Any, Final, Protocol, Self, TypeAlias, cast
 
 import anyio
 import sniffio
@@ -26,10 +22,11 @@ from .access_log import AccessLog
 from .app import load_app
 from .config import Config, ConfigError
 from .driver import ASGIApp, Service
-from .errors import LifespanFailed, StartupFailed
+from .errors import LifespanFailed, StartupFailed, exit_code
 from .lifespan import LifespanDriver
 from .listen import close_sockets, display, open_sockets
-from .logging import configure
+from .logging import configure, logger
+from .process import Watchdog, end_process, handle_signals, ignore_signals, signals_restored
 from .tls import make_context, set_protocols
 
 __all__ = ["Address", "Server", "run", "serve"]
@@ -42,8 +39,6 @@ _CANCEL_TIMEOUT: Final = 2.0
 
 _ABORT_TIMEOUT: Final = 0.5
 """Seconds for transports to close after they were aborted."""
-
-logger: Final = logging.getLogger("tricorn.error")
 
 
 class _Listener(Protocol):
@@ -73,14 +68,21 @@ def run(
 
     It starts an event loop, by the options ``backend`` and ``loop``, lets tricorn's loggers write as the options say,
     and for its time sets Python's garbage collector by ``gc_threshold``. Otherwise it is as `serve`.
+
+    An application that does not end after its cancellation, be it a task or a thread that the event loop waits for,
+    does not keep it: the process ends without it.
     """
     config = _make_config(config, settings)
     configure(config.log_level, config.access_log, config.access_log_format)
     options = {} if config.backend == "trio" else {"use_uvloop": _wants_uvloop(config)}
     server = Server(app, config, ssl_context=ssl_context)
     server.owns_process = True
-    with _garbage_collection(config.gc_threshold):
-        anyio.run(_run, server, backend=config.backend, backend_options=options)
+    watchdog = Watchdog()
+    with _garbage_collection(config.gc_threshold), signals_restored():
+        try:
+            anyio.run(_run, server, watchdog, backend=config.backend, backend_options=options)
+        finally:
+            watchdog.stop()
 
 
 async def serve(
@@ -200,13 +202,13 @@ class Server:
                     await self._serve(group, service, sockets, task_status)
                 except (StartupFailed, LifespanFailed) as error:
                     outcome.append(error)
-                if (
-                    self._left_behind
-                ):  # On trio: asyncio's listener has none then, and trio waits for every task.
+                if self._left_behind:
                     fate = "the process ends without it" if self.owns_process else "it is waited for"
                     logger.error("An application did not end after its cancellation: %s", fate)
                     if self.owns_process:
-                        _end_process(outcome)
+                        for failure in outcome:
+                            logger.error("%s", failure)
+                        end_process(exit_code(*outcome))
                 group.cancel_scope.cancel()
         finally:
             close_sockets(sockets)
@@ -238,15 +240,23 @@ class Server:
                 group.start_soon(self._watch, lifespan)
             await self._accept(group, service, sockets, task_status)
         except BaseException as error:
-            with anyio.CancelScope(shield=True):  # Shutdown has a deadline of its own.
-                try:
-                    await lifespan.shut_down(_seconds(config.timeout_shutdown))
-                except LifespanFailed as failure:
-                    if not isinstance(error, StartupFailed):
-                        logger.error("%s", failure)
+            try:
+                await self._end_lifespan(lifespan)
+            except LifespanFailed as failure:
+                if not isinstance(error, StartupFailed):
+                    logger.error("%s", failure)
             raise
+        await self._end_lifespan(lifespan)
+
+    async def _end_lifespan(self, lifespan: LifespanDriver) -> None:
+        """Shut it down. That has a deadline of its own, whoever cancels the server."""
         with anyio.CancelScope(shield=True):
-            await lifespan.shut_down(_seconds(config.timeout_shutdown))
+            try:
+                await lifespan.shut_down(_seconds(self._config.timeout_shutdown))
+            finally:
+                with anyio.move_on_after(_CANCEL_TIMEOUT) as scope:
+                    await lifespan.wait_gone()
+                self._left_behind = self._left_behind or scope.cancelled_caught
 
     async def _accept(
         self,
@@ -304,7 +314,7 @@ async def _start(server: Server, *, task_status: TaskStatus[list[Address]]) -> N
     await server.serve(task_status=task_status)
 
 
-async def _run(server: Server) -> None:
+async def _run(server: Server, watchdog: Watchdog) -> None:
     if sniffio.current_async_library() == "asyncio":
         import asyncio
 
@@ -319,29 +329,14 @@ async def _run(server: Server) -> None:
         except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - raised again, outside the group.
             failures.append(error)
         group.cancel_scope.cancel()
+    ignore_signals()
+    watchdog.watch(exit_code(*failures))
     if failures:
         raise failures[0]
 
 
 async def _handle_signals(server: Server, *, task_status: TaskStatus[None]) -> None:
-    try:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            task_status.started()
-            async for _ in signals:
-                server.shut_down()
-    except NotImplementedError:  # No such signals on this platform: KeyboardInterrupt remains.
-        task_status.started()
-
-
-def _end_process(outcome: list[BaseException]) -> NoReturn:
-    """End the process under the feet of applications that no cancellation ends."""
-    for error in outcome:
-        logger.error("%s", error)
-    logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(1 if outcome else 0)
+    await handle_signals(server.shut_down, task_status=task_status)
 
 
 async def _run_listener(listener: _Listener, *, task_status: TaskStatus[None]) -> None:

@@ -17,7 +17,8 @@ import trio
 
 from sansio import Exchange
 
-from .driver import AnyConnection, logger, run_app, transport_info
+from .driver import AnyConnection, run_app, transport_info
+from .logging import logger
 
 if TYPE_CHECKING:
     from .trio_listener import TrioListener
@@ -343,7 +344,8 @@ class TrioDriver:
 
     async def _run_exchanges(self) -> None:
         """Run one exchange after the other. Starting a task for each would cost more than the rest."""
-        self._runner = trio.lowlevel.current_task()
+        self._runner = task = trio.lowlevel.current_task()
+        scopes = task._cancel_status  # noqa: SLF001 - there is no other way to tell.
         while not self._lost:
             if not self._next:
                 self._runner_idle = True
@@ -352,6 +354,9 @@ class TrioDriver:
             self._app_running = True
             await self._run(self._next.pop(0))
             self._app_running = False
+            if task._cancel_status is not scopes:  # noqa: SLF001
+                self._leave_runner()
+                break
             if self._next:
                 # trio takes a task's context when it resumes it, so each exchange begins in one of its own.
                 self._runner.context = self._service.context.copy()
@@ -360,6 +365,13 @@ class TrioDriver:
             exchange.finish(None, self.now())
             self.report(exchange)
         self._next.clear()
+
+    def _leave_runner(self) -> None:
+        """An application has left a cancel scope open, which would hold for those that come after it."""
+        logger.error("ASGI application broke the contract: it has left a cancel scope open")
+        self._runner = None
+        while self._next and not self._lost:
+            self._service.context.copy().run(self._nursery.start_soon, self._run, self._next.pop(0))
 
     async def _take_turns(self) -> None:
         """Do what the connection says at the end of each turn in which an exchange has said something."""

@@ -11,7 +11,8 @@ from typing import Final
 import trio
 from anyio.abc import TaskStatus
 
-from .driver import CAPACITY_ERRORS, HOLD, Service, logger
+from .driver import CAPACITY_ERRORS, HOLD, Service
+from .logging import logger
 from .trio_driver import TrioDriver
 
 __all__ = ["TrioListener"]

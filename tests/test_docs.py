@@ -180,7 +180,7 @@ def test_the_readme_begins_with_a_line_that_serves_and_one_that_tests() -> None:
     assert run == [".venv/bin/python", "-m", "pytest", "-n", "auto"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert "dev" in project["optional-dependencies"]
-    assert project["scripts"] == {"tricorn": "runtime.cli:main"}
+    assert project["scripts"] == {"tricorn": "runtime.cli:command"}
 
 
 # The examples.

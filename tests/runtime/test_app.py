@@ -212,6 +212,36 @@ def test_a_missing_attribute_gets_a_suggestion(write: Write) -> None:
     assert problem("user_app:xyzzy") == "'user_app' has no attribute 'xyzzy'"
 
 
+def test_an_attribute_that_raises_is_told_with_its_line(write: Write) -> None:
+    write("user_app.py", "def __getattr__(name):\n    raise RuntimeError('not\\nyet')\n")
+    told = "'user_app' gives no attribute 'app': it raised RuntimeError: not yet (user_app.py:2)"
+    assert problem("user_app:app") == told
+
+
+def test_an_exception_that_has_no_text_to_give_is_told_by_its_name(write: Write) -> None:
+    write(
+        "user_app.py",
+        "class Mute(Exception):\n    def __str__(self): raise ValueError\nraise Mute\n",
+    )
+    assert problem("user_app:app") == "cannot import 'user_app': Mute (user_app.py:3)"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder that somebody is in stays there")
+def test_a_current_folder_that_was_removed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Write
+) -> None:
+    write("user_app.py", "raise ValueError\n")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(ConfigError, match="app_dir cannot be found"):
+        load_app("user_app:app", app_dir=".")
+    with pytest.raises(AppImportError, match=r"ValueError \(.*user_app.py:1\)"):
+        load_app("user_app:app", app_dir=str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
 def test_an_application_has_to_be_callable(write: Write) -> None:
     write("user_app.py", "app = None\nother = {}\n")
     assert (

@@ -36,7 +36,7 @@ async def app(scope, receive, send):
 
 async def refusing(scope, receive, send):
     await receive()
-    await send({"type": "lifespan.startup.failed", "message": "no database"})
+    await send({"type": "lifespan.startup.failed", "message": "no\\n database\\x1b[1m"})
 
 def make():
     return app
@@ -432,7 +432,7 @@ def test_a_refused_startup_is_exit_code_3(folder: Path, backend: str) -> None:
     code, out, err = run(folder, "main:refusing", "--port", "0", "-k", backend)
     assert (code, out) == (3, "")
     assert err.splitlines()[-1].startswith("tricorn: ")
-    assert "no database" in err.splitlines()[-1]
+    assert err.splitlines()[-1].endswith("start-up failed: no database\\x1b[1m")
 
 
 def test_an_application_folder_can_be_elsewhere(folder: Path, tmp_path: Path) -> None:

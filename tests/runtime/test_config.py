@@ -134,6 +134,8 @@ def test_other_sizes_are_refused(text: str) -> None:
     ("name", "value", "problem"),
     [
         ("port", 70000, "must be a whole number, 0 to 65535, got 70000"),
+        ("backlog", 2**31, "must be a whole number, 1 to 2147483647, got 2147483648"),
+        ("gc_threshold", 2**31, "must be a whole number, 0 to 2147483647, got 2147483648"),
         ("port", "http", "must be a whole number, 0 to 65535, got 'http'"),
         ("port", True, "must be a whole number, 0 to 65535, got True"),
         ("fd", -1, "must be a whole number, 0 or more, or none, got -1"),

@@ -406,6 +406,27 @@ def test_the_file_of_an_inherited_socket_stays(opened: Opened, tmp_path: Path) -
 
 
 @needs_unix
+def test_a_descriptor_is_inherited_once(opened: Opened) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        bind = f"fd://{listening.fileno()}"
+        assert problem(bind=(bind, "127.0.0.1:0", bind)) == f"{bind} is one socket, and was given twice"
+        assert answers(socket.AF_INET, listening.getsockname())
+
+
+@needs_unix
+def test_a_socket_file_is_removed_wherever_the_process_has_gone(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    sockets = opened(uds="app.sock")
+    assert (tmp_path / "app.sock").exists()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    close_sockets(sockets)
+    assert not (tmp_path / "app.sock").exists()
+
+
+@needs_unix
 def test_a_descriptor_that_is_not_open_is_told() -> None:
     assert problem(fd=999_999_999).startswith("fd://999999999 is not open; ")
     assert problem(fd=2**40).startswith(f"fd://{2**40} is not a socket; ")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime.logging import configure
+from runtime.logging import configure, logger
 
 NAMES = ("tricorn", "tricorn.access", "tricorn.error")
 
@@ -15,14 +15,14 @@ NAMES = ("tricorn", "tricorn.access", "tricorn.error")
 def clean_loggers() -> Iterator[None]:
     """Give the process its loggers back as they were."""
     loggers = [logging.getLogger(name) for name in NAMES]
-    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
-    for logger in loggers:
-        logger.handlers, logger.propagate = [], True
-        logger.setLevel(logging.NOTSET)
+    before = [(each.handlers[:], each.level, each.propagate) for each in loggers]
+    for each in loggers:
+        each.handlers, each.propagate = [], True
+        each.setLevel(logging.NOTSET)
     yield
-    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
-        logger.handlers, logger.propagate = handlers, propagate
-        logger.setLevel(level)
+    for each, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        each.handlers, each.propagate = handlers, propagate
+        each.setLevel(level)
 
 
 def write() -> None:
@@ -104,3 +104,62 @@ def test_the_root_logger_is_not_told_a_second_time(capsys: pytest.CaptureFixture
         logging.getLogger().removeHandler(handler)
     assert stream.getvalue() == ""
     assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+class Full(io.StringIO):
+    """A stream into which nothing goes."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_stream_that_takes_nothing_is_told_of_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout", Full())
+    configure("info", True)
+    for _ in range(3):
+        logging.getLogger("tricorn.access").info("a line")
+    assert capsys.readouterr().err == "tricorn: cannot write to sys.stdout: [Errno 32] Broken pipe\n"
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_stream_that_is_closed_is_written_to_no_more(
+    gone: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure("info", True)
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr("sys.stdout", None if gone else closed)
+    logging.getLogger("tricorn.access").info("a line")
+    assert capsys.readouterr().err == ""
+
+
+class Broken(logging.Handler):
+    """A handler of the user's that raises, always or where there is a traceback."""
+
+    def __init__(self, *, always: bool) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self._always = always
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._always or record.exc_info:
+            raise RecursionError
+        self.lines.append(f"{record.filename} {record.getMessage()}")
+
+
+@pytest.mark.parametrize("always", [True, False])
+def test_a_handler_that_raises_ends_nothing(always: bool) -> None:
+    handler = Broken(always=always)
+    logging.getLogger("tricorn").addHandler(handler)
+    logger.error("%s is wrong", "something", exc_info=ValueError())
+    logger.error("all is well")
+    assert handler.lines == (
+        []
+        if always
+        else [
+            "test_logging.py something is wrong (no traceback: RecursionError)",
+            "test_logging.py all is well",
+        ]
+    )
