@@ -17,16 +17,6 @@ pytestmark = pytest.mark.usefixtures("backend")
 VAR: ContextVar[str] = ContextVar("VAR", default="nothing")
 
 
-async def crashes(scope: Any, receive: Any, send: Any) -> None:
-    if scope["type"] == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        await scope["state"].setdefault("crash", anyio.Event()).wait()
-        raise ZeroDivisionError("in the background")
-    scope["state"]["crash"].set()
-    await hello(scope, receive, send)
-
-
 async def ends_early(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         await receive()
