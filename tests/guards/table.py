@@ -18,7 +18,7 @@ class Guard(NamedTuple):
     without: str
     """What stands there when it is taken away."""
     tests: tuple[str, ...]
-    """Each of them fails then."""
+    """Each of them fails then. FILE::NAME where several files have a test of that name."""
     attacks: tuple[str, ...] = ()
     """Each of them breaches the server then. Where a second guard stands behind this one, there is none."""
 
@@ -229,7 +229,7 @@ GUARDS: Final = (
         "sansio/http2_reader.py",
         "if len(self._block) + length > self._max_block_size or self._continuations >= _MAX_CONTINUATIONS:",
         "if False:",
-        ("test_a_field_block_without_end_ends_the_connection",),
+        ("tests/sansio/test_http2_control_budgets.py::test_a_field_block_without_end_ends_the_connection",),
         ("continuation-flood-of-0-octets",),
     ),
     Guard(
@@ -268,7 +268,7 @@ GUARDS: Final = (
         "sansio/http2_connection.py",
         "        if self._control_size > _MAX_CONTROL_SIZE:",
         "        if False:",
-        ("test_answers_that_are_not_read_end_the_connection",),
+        ("tests/sansio/test_http2_connection.py::test_answers_that_are_not_read_end_the_connection",),
     ),
     Guard(
         "Padding",

@@ -118,11 +118,14 @@ async def test_pipelined_requests_are_answered_without_a_pause_between_them() ->
 async def test_a_response_that_nobody_takes_to_its_end_is_dropped_with_its_connection() -> None:
     """However little is left: with small buffers, clients that stop at every place of the last part."""
     size = 120_000
+    begun = 0
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal begun
         await send(OK)
+        begun += 1
         await send({"type": "http.response.body", "body": b"x" * size})
 
     def descriptors() -> int:
@@ -148,7 +151,7 @@ async def test_a_response_that_nobody_takes_to_its_end_is_dropped_with_its_conne
             sock.setblocking(False)
             sock.send(CLOSE)
             clients.append(sock)
-        await anyio.sleep(0.15)  # Until the server only waits for its clients.
+        await until(lambda: begun == len(clients))
         taken = [0] * len(clients)
         for _ in range(150):
             for number, sock in enumerate(clients):
@@ -156,7 +159,7 @@ async def test_a_response_that_nobody_takes_to_its_end_is_dropped_with_its_conne
                 if left > 0:
                     with suppress(BlockingIOError, ConnectionError):
                         taken[number] += len(sock.recv(min(2_048, left)))
-            await anyio.sleep(0.001)
+            await anyio.sleep(0.001)  # The clients are slow.
         with anyio.fail_after(2):
             await until(lambda: descriptors() == before + len(clients))
 

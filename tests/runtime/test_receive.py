@@ -224,6 +224,7 @@ async def test_messages_of_several_tasks_go_out_whole() -> None:
 
 async def test_a_send_that_is_cancelled_while_it_waits_counts_as_sent() -> None:
     size = 20_000_000
+    waited = anyio.Event()
 
     async def test(receive: Any, send: Any) -> int:
         await send(OK)
@@ -231,7 +232,9 @@ async def test_a_send_that_is_cancelled_while_it_waits_counts_as_sent() -> None:
         for _ in range(size // len(piece)):
             with anyio.move_on_after(0.001) as scope:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-            cancelled += scope.cancelled_caught
+            if scope.cancelled_caught:
+                cancelled += 1
+                waited.set()
         await send({"type": "http.response.body"})
         return cancelled
 
@@ -240,7 +243,7 @@ async def test_a_send_that_is_cancelled_while_it_waits_counts_as_sent() -> None:
         await client.send(GET)
         _, fields = await client.head()
         assert fields["transfer-encoding"] == "chunked"
-        await anyio.sleep(0.05)  # Let the server's buffers fill.
+        await waited.wait()  # The server's buffers are full.
         received = 0
         while count := int(await client.until(b"\r\n"), 16):
             received += len((await client.exactly(count + 2))[:-2])

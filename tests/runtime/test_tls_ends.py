@@ -258,7 +258,7 @@ async def test_an_app_waits_for_a_client_that_does_not_read(authority: Authority
         before = -1
         while before != app.sent or not app.sent:
             before = app.sent
-            await anyio.sleep(0.05)
+            await anyio.sleep(0.05)  # Nothing tells that the kernel's buffers are full.
         assert app.sent < 20_000_000  # What kernels hold of a connection on this machine.
         await client.exactly(app.sent)
         await until(lambda: app.sent > before)

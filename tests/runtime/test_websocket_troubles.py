@@ -38,7 +38,7 @@ async def assert_served(server: runtime.Server) -> None:
 
 
 async def stalled(app: Any) -> None:
-    """Wait until something has not sent anything for a while."""
+    """Wait until something has not sent anything for a while: nothing tells that the kernel's buffers are full."""
     sent = -1
     while sent < app.sent:
         sent = app.sent

@@ -1,27 +1,20 @@
-"""What ASGI says of HTTP: the messages of a request, the messages of a response, and what comes of them."""
+"""What ASGI says of HTTP: the messages of a response, when each of them is legal, and what comes of them."""
 
 from __future__ import annotations
 
-import tracemalloc
 from typing import Any
 
 import pytest
 
 from sansio import (
     ClientDisconnected,
-    Connection,
     InvalidMessage,
     Message,
-    Settings,
-    TransportInfo,
     UnexpectedMessage,
 )
 from tests.messages import body, early_hint, start, trailers
 from tests.pair import Fields, Pair
 
-HOST = b"Host: a\r\n"
-
-REQUEST_END: Message = {"type": "http.request", "body": b"", "more_body": False}
 DISCONNECT: Message = {"type": "http.disconnect"}
 
 
@@ -30,149 +23,6 @@ def opened(method: str = "GET", *, fields: Fields = (), content: bytes = b"") ->
     pair = Pair()
     pair.request(method, "/", fields=fields, body=content)
     return pair
-
-
-def exact_types(value: object) -> bool:
-    """Nothing in a message is of a subclass: "byte string" means bytes."""
-    if isinstance(value, dict):
-        return all(type(key) is str and exact_types(item) for key, item in value.items())
-    return type(value) in {str, bytes, bool}
-
-
-# Receiving.
-
-
-@pytest.mark.parametrize("reader", ["fast", "h11"])
-def test_a_request_without_content_is_one_message(reader: Any) -> None:
-    pair = Pair(settings=Settings(http1_reader=reader))
-    pair.request()
-    assert pair.call.receive() == REQUEST_END
-    assert exact_types(pair.call.received[0])
-    assert pair.call.receive() is None
-
-
-@pytest.mark.parametrize("reader", ["fast", "h11"])
-@pytest.mark.parametrize("chunked", [False, True])
-def test_content_arrives_whole_in_order_and_as_plain_bytes(reader: Any, chunked: bool) -> None:
-    pair = Pair(settings=Settings(http1_reader=reader))
-    content: Any = [b"one,", b"two,", b"three"] if chunked else b"one,two,three"
-    pair.request("POST", "/", body=content, cuts=range(0, 300, 3))
-    messages = []
-    while (message := pair.call.receive()) is not None:
-        messages.append(message)
-    assert b"".join([message["body"] for message in messages]) == b"one,two,three"
-    assert [message["more_body"] for message in messages] == [True] * (len(messages) - 1) + [False]
-    assert all(map(exact_types, messages))
-
-
-def test_content_that_waits_is_given_in_one_message() -> None:
-    pair = Pair()
-    pair.send(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 6\r\n\r\nab")
-    pair.send(b"cd")
-    assert pair.call.receive() == {"type": "http.request", "body": b"abcd", "more_body": True}
-    assert pair.call.receive() is None
-    pair.send(b"ef")
-    assert pair.call.receive() == {"type": "http.request", "body": b"ef", "more_body": False}
-
-
-def test_content_in_crumbs_takes_hardly_more_memory_than_its_octets() -> None:
-    """Each object of one octet would take forty."""
-    size = 20_000
-    connection = Connection(TransportInfo(), Settings(), 0.0)
-    connection.receive_data(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % size, 0.0)
-    [exchange] = connection.take_ready()
-    tracemalloc.start()
-    try:
-        for number in range(size // 2):
-            connection.receive_data(b"%02d" % (number % 100), 0.0)
-        held = tracemalloc.get_traced_memory()[0]
-    finally:
-        tracemalloc.stop()
-    assert held < 5 * size
-    content = b"".join([b"%02d" % number for number in range(100)]) * (size // 200)
-    assert exchange.receive(0.0) == {"type": "http.request", "body": content, "more_body": False}
-
-
-def test_the_end_of_content_may_come_alone() -> None:
-    pair = Pair()
-    pair.send(b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n")
-    assert pair.call.receive() == {"type": "http.request", "body": b"ab", "more_body": True}
-    pair.send(b"0\r\n\r\n")
-    assert pair.call.receive() == REQUEST_END
-
-
-def test_a_transfer_coding_is_taken_off_the_content_but_not_off_the_fields() -> None:
-    pair = Pair()
-    pair.send(b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n")
-    pair.send(b"2\r\nab\r\n0\r\nX-Checked: yes\r\n\r\n")
-    call = pair.call
-    assert call.receive() == {"type": "http.request", "body": b"ab", "more_body": False}
-    assert call.scope["headers"] == [(b"host", b"a"), (b"transfer-encoding", b"chunked")]
-
-
-def test_after_the_last_request_message_receive_waits_and_then_gives_disconnects() -> None:
-    """ASGI, Disconnect: "if receive is called after a response has been sent"."""
-    call = (pair := opened()).call
-    assert call.receive() == REQUEST_END
-    assert call.receive() is None
-    assert call.receive() is None
-    named = call.named
-    call.send(start())
-    call.send(body(b"hi"))
-    assert call.named == named + 1
-    assert [call.receive() for _ in range(3)] == [DISCONNECT] * 3
-    call.finish()
-    assert call.receive() == DISCONNECT
-    assert pair.response.body == b"hi"
-
-
-def test_content_that_was_not_taken_before_the_response_was_complete_is_dropped() -> None:
-    call = opened("POST", content=b"abc").call
-    call.respond()
-    assert call.receive() == DISCONNECT
-
-
-def lose(pair: Pair) -> None:
-    pair.lose()
-
-
-def end(pair: Pair) -> None:
-    pair.eof()
-
-
-def break_chunk(pair: Pair) -> None:
-    pair.send(b"no chunk\r\n")
-
-
-def stay_silent(pair: Pair) -> None:
-    pair.run_until_closed()
-
-
-@pytest.mark.parametrize("vanish", [lose, end, break_chunk, stay_silent])
-@pytest.mark.parametrize("waits", [False, True])
-def test_content_cut_short_becomes_a_disconnect_and_never_looks_complete(vanish: Any, waits: bool) -> None:
-    pair = Pair()
-    pair.send(b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
-    call = pair.call
-    if waits or vanish is stay_silent:
-        call.receive()
-        assert call.receive() is None
-    named = call.named
-    vanish(pair)
-    assert call.named > named
-    assert [call.receive() for _ in range(3)] == [DISCONNECT] * 3
-    assert call.exchange.disconnected
-    with pytest.raises(ClientDisconnected):
-        call.send(start())
-
-
-def test_a_disconnect_names_the_exchange_even_if_nobody_waits() -> None:
-    """Detection must not depend on the application's writing: "the server should raise" (ASGI 2.4)."""
-    pair = opened()
-    pair.lose()
-    assert pair.call.named == 2
-    assert pair.call.exchange.disconnected
-    assert pair.call.exchange.ended
 
 
 # Starting a response.
@@ -501,120 +351,3 @@ def test_every_message_to_a_client_that_is_gone_raises_an_os_error() -> None:
     call.flush()
     call.finish(ClientDisconnected())
     assert call.exchange.failure is None
-
-
-# Finishing.
-
-
-@pytest.mark.parametrize("error", [None, ValueError("secret")])
-@pytest.mark.parametrize("messages", [[], [HINT], [start(headers=[(b"x-a", b"b")])], [start(204), HINT]])
-def test_an_application_that_fails_before_its_first_content_becomes_a_500(
-    messages: list[Message], error: Exception | None
-) -> None:
-    call = (pair := opened()).call
-    for message in messages:
-        call.send(message)
-    call.finish(error)
-    assert (pair.response.status, pair.response.complete) == (500, True)
-    assert pair.response.values(b"connection") == [b"close"]
-    assert pair.response.values(b"x-a") == []
-    assert b"secret" not in pair.output
-    assert pair.eof_received
-    failure = "the application returned without completing a response"
-    assert call.exchange.failure == (failure if error is None else None)
-    assert call.exchange.statistics(pair.now).status == 500
-
-
-def test_a_500_to_head_has_no_content() -> None:
-    call = (pair := opened("HEAD")).call
-    call.finish()
-    assert pair.response.status == 500
-    assert pair.output.endswith(b"\r\n\r\n")
-
-
-@pytest.mark.parametrize("error", [None, ValueError()])
-@pytest.mark.parametrize("fields", [[], [(b"content-length", b"9")]])
-def test_an_application_that_stops_in_the_middle_leaves_a_visible_cut(
-    error: Exception | None, fields: Fields
-) -> None:
-    """RFC 9112 §8: without the last chunk, or with too little content, a message is incomplete."""
-    call = (pair := opened()).call
-    call.send(start(headers=fields))
-    call.send(body(b"part", more=True))
-    call.finish(error)
-    assert (pair.response.body, pair.response.complete, pair.eof_received) == (b"part", False, True)
-    assert b"0\r\n\r\n" not in pair.output
-    failure = "the application returned in the middle of its response"
-    assert call.exchange.failure == (failure if error is None else None)
-    assert not call.exchange.statistics(pair.now).complete
-    assert call.receive() == DISCONNECT
-
-
-@pytest.mark.parametrize("messages", [[], [START], [START, BODY], [START, body()]])
-def test_what_is_sent_after_the_application_has_returned_is_ignored(messages: list[Message]) -> None:
-    call = (pair := opened()).call
-    for message in messages:
-        call.send(message)
-    call.finish()
-    before = pair.output
-    for message in [START, BODY, TRAILERS, HINT]:
-        call.send(message)
-    call.flush()
-    assert pair.output == before
-    assert call.receive() == DISCONNECT
-
-
-@pytest.mark.parametrize("error", [None, ValueError()])
-def test_what_happens_after_a_complete_response_does_not_touch_the_connection(
-    error: Exception | None,
-) -> None:
-    call = (pair := opened()).call
-    call.send(start())
-    call.send(body(b"x"))
-    call.finish(error)
-    assert call.exchange.failure is None
-    pair.request()
-    pair.calls[1].respond(b"y")
-    assert [response.body for response in pair.responses] == [b"x", b"y"]
-
-
-# Statistics.
-
-
-def test_statistics_tell_what_an_access_log_wants_to_know() -> None:
-    pair = Pair(now=100.0)
-    pair.send(b"POST /a%20b?c HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")
-    exchange = pair.call.exchange
-    pair.run_until(102.0)
-    early = exchange.statistics(102.0)
-    assert (early.kind, early.client, early.scheme, early.method) == ("http", None, "http", "POST")
-    assert (early.target, early.http_version, early.status) == (b"/a%20b?c", "1.1", None)
-    assert (early.bytes_in, early.bytes_out, early.opened, early.ended) == (2, 0, 100.0, 102.0)
-    assert (early.complete, list(early.response_fields)) == (False, [])
-    assert list(early.fields) == [(b"host", b"a"), (b"content-length", b"4")]
-    pair.send(b"cd")
-    pair.call.respond(b"hello", 201, [(b"X-A", b"b"), (b"transfer-encoding", b"chunked")])
-    late = exchange.statistics(200.0)
-    assert (late.status, late.bytes_in, late.bytes_out, late.ended, late.complete) == (201, 4, 5, 102.0, True)
-    assert list(late.response_fields) == [(b"x-a", b"b"), (b"content-length", b"5")]
-
-
-def test_statistics_count_content_without_its_framing() -> None:
-    call = (pair := opened("POST", content=b"12345")).call
-    call.send(start())
-    call.send(body(b"ab", more=True))
-    call.send(body(b"cde", more=True))
-    pair.run_until(pair.now + 1)
-    pair.lose()
-    statistics = call.exchange.statistics(pair.now + 5)
-    assert (statistics.bytes_in, statistics.bytes_out) == (5, 5)
-    assert (statistics.complete, statistics.ended) == (False, pair.now)
-    assert list(statistics.response_fields) == []
-
-
-def test_statistics_of_a_500_tell_what_was_sent() -> None:
-    call = (pair := opened()).call
-    call.send(start(headers=[(b"content-length", b"3")]))
-    call.finish(ValueError())
-    statistics = call.exchange.statistics(pair.now)
-    assert (statistics.status, statistics.bytes_out) == (500, len(pair.response.body))
