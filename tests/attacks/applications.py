@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from tests.attacks.attack import Attack, Breach, KiB, MiB, Victim, demand
+from tests.attacks.attack import Attack, KiB, MiB, Victim, demand
 from tests.attacks.client import Answer
 from tests.attacks.hostile_app import BAD_FIELDS, EMPTY_EVENTS, HUGE, OUTLIVES_BY, WRONG
 from tests.attacks.variants import HOST, head, send_all, some
@@ -150,28 +150,7 @@ def _never_returns(victim: Victim) -> None:
     demand(victim.process.wait(victim.patience.stop + SLACK) is not None, "does not end")
 
 
-def _fails_to_start(victim: Victim) -> None:
-    code = victim.process.wait(SLACK + victim.patience.start)
-    demand(code is not None, "runs on")
-    demand(code, "ends with success")
-
-
-def _never_starts(victim: Victim) -> None:
-    """Either it gives up by itself, or it ends when it is told to."""
-    if victim.process.wait(victim.patience.start + SLACK) is None:
-        victim.process.terminate()
-        demand(victim.process.wait(victim.patience.stop + SLACK) is not None, "does not end")
-        raise Breach("waits for ever")
-
-
-def _never_shuts_down(victim: Victim) -> None:
-    victim.process.terminate()
-    demand(victim.process.wait(victim.patience.stop * 2 + SLACK) is not None, "does not end")
-
-
-MODULE: Final = "tests.attacks.hostile_app"
 LEFT: Final = "An application that does not notice that its client has left"
-LIFESPAN: Final = "A lifespan that misbehaves"
 
 ATTACKS: Final = (
     Attack("header-injection", "Fields that are none", _header_injection, tracebacks=True),
@@ -206,20 +185,4 @@ ATTACKS: Final = (
         latency=1.5,
     ),
     Attack("app-never-returns", "An application that never ends", _never_returns, ends=True, tracebacks=True),
-    Attack("lifespan-fails", LIFESPAN, _fails_to_start, app=f"{MODULE}:lifespan_fails", starts=False),
-    Attack(
-        "lifespan-never-starts",
-        LIFESPAN,
-        _never_starts,
-        app=f"{MODULE}:lifespan_never_completes",
-        starts=False,
-    ),
-    Attack(
-        "lifespan-never-ends",
-        LIFESPAN,
-        _never_shuts_down,
-        app=f"{MODULE}:lifespan_never_shuts_down",
-        ends=True,
-        tracebacks=True,
-    ),
 )

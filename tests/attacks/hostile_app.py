@@ -1,4 +1,4 @@
-"""Routes that break the rules of ASGI, and applications whose lifespan does. They run on asyncio and on trio."""
+"""Routes that break the rules of ASGI. They run on asyncio and on trio."""
 
 from __future__ import annotations
 
@@ -234,28 +234,3 @@ HOSTILE: Final[dict[str, Route]] = {
     "/block": _block,
     "/change-later": _change_later,
 }
-
-
-# Applications with a lifespan that goes wrong.
-
-
-async def lifespan_fails(scope: Scope, receive: Receive, send: Send) -> None:
-    """Says that its start has failed."""
-    await receive()
-    await send({"type": "lifespan.startup.failed", "message": "on purpose"})
-
-
-async def lifespan_never_completes(scope: Scope, receive: Receive, send: Send) -> None:
-    """Waits for a minute before anything."""
-    await anyio.sleep(60)
-
-
-async def lifespan_never_shuts_down(scope: Scope, receive: Receive, send: Send) -> None:
-    """Starts, and then waits for a minute."""
-    if scope["type"] != "lifespan":
-        await _saying(_start(200, (b"content-length", b"13")), _body(b"Hello, world!"))(scope, receive, send)
-        return
-    await receive()
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
-    await anyio.sleep(60)
