@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.attacks.attack import Attack, Breach, Victim, demand
+from tests.attacks.variants import HOST, head
 
 SLACK: Final = 3.0
 
@@ -23,9 +24,27 @@ def _never_starts(victim: Victim) -> None:
         raise Breach("waits for ever")
 
 
-def _never_shuts_down(victim: Victim) -> None:
+def _told_to_end(victim: Victim) -> None:
     victim.process.terminate()
     demand(victim.process.wait(victim.patience.stop * 2 + SLACK) is not None, "does not end")
+
+
+def _completes_twice(victim: Victim) -> None:
+    """Each answer that nobody has asked for is refused, and the server goes on; then it ends as told."""
+    client = victim.connect()
+    client.send(head(b"GET /refused HTTP/1.1", HOST, b"Connection: close"))
+    answer = client.receive_all(SLACK)
+    demand(answer.bodies == [b"3"], f"{answer.bodies} of 3 answers out of turn were refused")
+    victim.process.terminate()
+    demand(victim.process.wait(victim.patience.stop * 2 + SLACK) is not None, "does not end")
+
+
+def _raises_late(victim: Victim) -> None:
+    """What the application has begun at its start is gone: a server that says nothing would serve without it."""
+    victim.connect().send(head(b"GET /fail HTTP/1.1", HOST, b"Connection: close"))
+    code = victim.process.wait(victim.patience.stop * 2 + SLACK)
+    demand(code is not None, "serves without its lifespan")
+    demand(code, "ends with success")
 
 
 MODULE: Final = "tests.attacks.hostile_lifespans"
@@ -43,9 +62,30 @@ ATTACKS: Final = (
     Attack(
         "lifespan-never-ends",
         LIFESPAN,
-        _never_shuts_down,
+        _told_to_end,
         app=f"{MODULE}:lifespan_never_shuts_down",
         ends=True,
         tracebacks=True,
+    ),
+    Attack(
+        "lifespan-completes-twice",
+        LIFESPAN,
+        _completes_twice,
+        app=f"{MODULE}:lifespan_completes_twice",
+        ends=True,
+    ),
+    Attack(
+        "lifespan-raises-late",
+        LIFESPAN,
+        _raises_late,
+        app=f"{MODULE}:lifespan_raises_late",
+        ends=True,
+    ),
+    Attack(
+        "lifespan-raises-at-the-end",
+        LIFESPAN,
+        _told_to_end,
+        app=f"{MODULE}:lifespan_raises_at_the_end",
+        ends=True,
     ),
 )
