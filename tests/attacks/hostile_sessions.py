@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-from tests.attacks.hostile_app import BAD_FIELDS
+from tests.attacks.hostile_messages import BAD_FIELDS
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
