@@ -17,8 +17,9 @@ OFFERED: Final = "offered"
 """The subprotocol that clients offer."""
 LONG_REASON: Final = "\u00e4" * 100
 """In UTF-8 more than the 123 octets of a close frame, and its middle no end of a character."""
-CHANGES: Final = 50
-CHANGED_SIZE: Final = 65_536
+CHANGES: Final = 400
+CHANGED_SIZE: Final = 20_000
+"""Some of them wait together in a write buffer, and all of them are more than the kernel's buffers hold."""
 
 
 def _accept(**more: Any) -> Message:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -72,7 +73,8 @@ def long_reason(victim: Victim) -> None:
 def changed_messages(victim: Victim) -> None:
     """Buffers that change as soon as `send` has returned, and a client that takes its time."""
     peer = WebSocketPeer.open(victim, "/change-later", receive_buffer=16 * KiB)
-    side = _echo_close(peer)
+    time.sleep(0.3)
+    side = peer.rest()
     wanted = [b"%c" % (97 + number % 26) * CHANGED_SIZE for number in range(CHANGES)]
     demand(side.messages == wanted[: len(side.messages)], "sends other octets than it was given")
     _check_closed(side, 1000, _INTERNAL_ERROR)
