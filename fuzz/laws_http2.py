@@ -261,7 +261,8 @@ def patience_ends_for_a_reason(s: Http2World) -> None:
         )
         if isinstance(s.step.operation, Wait | ToDeadline | Timeout):
             assert s.peer.in_block or error.reason != "request head took too long", error.reason
-        if isinstance(s.step.operation, ToDeadline) and not s.before.outputs.wants_write:
+        # A WebSocket's pings are its own.
+        if isinstance(s.step.operation, ToDeadline) and not (s.before.outputs.wants_write or s.sessions):
             answered = all(ping in s.peer.pongs[before:] for ping, before in s.asked.items())
             assert not (answered and error.reason == "no answer to a ping"), error.reason
     for seen in s.fresh if isinstance(s.step.operation, Take) else ():
@@ -274,6 +275,7 @@ def patience_ends_for_a_reason(s: Http2World) -> None:
 def a_field_block_has_one_deadline(s: Http2World) -> None:
     """The time for a field block runs from its first frame, whatever comes of it meanwhile."""
     over = s.ending or s.late or s.peer.broken or s.connection.error is not None
+    over = over or s.connection.wants_write  # What is to be written may be the end.
     if s.block_since is not None and not over:
         last = s.block_since + s.settings.timeout_request_head
         assert s.connection.deadline <= last, f"{s.connection.deadline} is after {last}"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks import http1_parsing, http1_smuggling
+from tests.attacks import http1_behind, http1_parsing, http1_smuggling
 from tests.attacks.attack import Attack, Breach, MiB, Patience, Victim
 from tests.attacks.catalogue import all_attacks, chosen
 from tests.attacks.process import free_port, started
@@ -25,7 +25,13 @@ from tests.attacks.session import HELD, Outcome, attack_process
 from tests.attacks.variants import HOST, head, never_smuggle
 from tests.benchmarks.certificates import Certificate
 
-QUICK = [*http1_smuggling.ATTACKS, *http1_parsing.ATTACKS]
+QUICK = [
+    *http1_smuggling.ATTACKS,
+    *http1_behind.ATTACKS,
+    *http1_parsing.ATTACKS,
+    *chosen(["header-injection", "app-completes-twice", "app-changes-scope"]),
+    *chosen(["app-wrong-handshakes", "app-wrong-sessions", "app-corrects-sessions", "app-long-reason"]),
+]
 OURS = [server for server in SERVERS if server.ours and server.name != "tricorn-uvloop"]
 
 WEAK = """

@@ -13,6 +13,7 @@ from typing import Any, Final
 import anyio
 
 from tests.attacks.hostile_app import HOSTILE
+from tests.attacks.hostile_sessions import HOSTILE_SESSIONS
 from tests.attacks.journal import Call
 
 Scope = MutableMapping[str, Any]
@@ -70,7 +71,7 @@ async def _write_down(scope: Scope, receive: Receive, send: Send) -> None:
     disconnected: list[bool] = []
     try:
         if scope["type"] == "websocket":
-            await SESSIONS.get(scope["path"], _echo)(scope, watched, send)
+            await SESSIONS.get(_first_segment(scope["path"]), _echo)(scope, watched, send)
         else:
             await ROUTES.get(_first_segment(scope["path"]), _read_and_greet)(scope, watched, send)
         call["end"] = "disconnected" if disconnected else "returned"
@@ -273,4 +274,5 @@ SESSIONS: Final[dict[str, Route]] = {
     "/silent": _never_accept,
     "/refuse": _refuse,
     "/talk": _talk,
+    **HOSTILE_SESSIONS,
 }

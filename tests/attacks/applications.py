@@ -7,9 +7,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from tests.attacks.attack import Attack, Breach, KiB, MiB, Victim, demand
+from tests.attacks.attack import Attack, KiB, MiB, Victim, demand
 from tests.attacks.client import Answer
-from tests.attacks.hostile_app import BAD_FIELDS, EMPTY_EVENTS, HUGE, OUTLIVES_BY, WRONG
+from tests.attacks.hostile_app import EMPTY_EVENTS, HUGE, OUTLIVES_BY
+from tests.attacks.hostile_messages import BAD_FIELDS, INJECTIONS, WRONG
 from tests.attacks.variants import HOST, head, send_all, some
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
@@ -25,9 +26,16 @@ def _ask(victim: Victim, path: str, within: float = 1.0) -> Answer:
 
 
 def _header_injection(victim: Victim) -> None:
-    answers = send_all(victim, {name: _get(f"/crlf/{name}") for name in BAD_FIELDS}, 0.7)
-    injected = [name for name, answer in answers.items() if b"Injected" in answer.data.replace(b"\r", b"\n")]
+    """By fields, trailers and links here; by the answer to a handshake in `websocket_applications`."""
+    wants = (b"TE: trailers", b"Connection: TE")
+    requests = {
+        f"{way}/{name}": _get(f"/crlf/{way}/{name}", *wants) for way in INJECTIONS for name in BAD_FIELDS
+    }
+    answers = send_all(victim, requests, 0.7)
+    injected = [name for name, answer in answers.items() if b"njected" in answer.data]
     demand(not injected, f"writes a field with {some(injected)}" if injected else "")
+    silent = [name for name, answer in answers.items() if not answer.statuses]
+    demand(not silent, f"no answer to {some(silent)}" if silent else "")
 
 
 def _raises(victim: Victim) -> None:
@@ -130,16 +138,43 @@ def _blocks(victim: Victim) -> None:
     demand(answer.bodies == [b"whole"], f"{answer.statuses} after a pause")
 
 
+def _completes_twice(victim: Victim) -> None:
+    """What is behind a complete response is nobody's: the next request gets its own."""
+    client = victim.connect()
+    client.send(_get("/complete-twice"))
+    client.receive_until(b"whole")
+    client.send(_get("/none", b"Connection: close"))
+    answer = client.receive_all(2.0)
+    demand(b"njected" not in answer.data, "writes a second response to one request")
+    demand(answer.statuses in ([200], []), f"answered {answer.statuses} to the next request")
+
+
 def _changes(victim: Victim) -> None:
-    """Buffers and messages that change as soon as `send` has returned."""
-    client = victim.connect(receive_buffer=64 * KiB)
-    client.offer(_get("/change-later", b"Connection: close"))
-    time.sleep(0.2)
-    answer = client.receive_all(10.0)
+    """Buffers and messages that change as soon as `send` has returned. A server may refuse what is not bytes."""
     wanted = b"".join(b"%c" % (97 + number % 26) * 65_536 for number in range(100))
-    demand(b"njected" not in answer.data, "writes what was changed after the message was sent")
-    demand(answer.statuses == [200], f"{answer.statuses} for a message that was changed later")
-    demand(answer.bodies == [wanted], "writes other content than was sent")
+    for kind in ("octets", "buffer", "view"):
+        client = victim.connect(receive_buffer=64 * KiB)
+        client.offer(_get(f"/change-later/{kind}", b"Connection: close"))
+        time.sleep(0.2)
+        answer = client.receive_all(10.0)
+        demand(b"njected" not in answer.data, f"writes what was changed after it was sent as {kind}")
+        if kind != "octets" and answer.statuses == [500]:
+            continue
+        demand(answer.statuses == [200], f"{answer.statuses} for {kind} that were changed later")
+        demand(answer.bodies == [wanted], f"writes other content than was sent as {kind}")
+
+
+def _changes_scope(victim: Victim) -> None:
+    """What an application does to its scope is seen by no other call, on this connection or on another one."""
+    before = _ask(victim, "/scope", 0.3).bodies
+    demand(before and b"njected" not in before[0], f"{before} at first")
+    client = victim.connect()
+    for path in ("/change-scope", "/change-scope"):
+        client.send(_get(path))
+        client.receive_until(b"whole")
+    client.send(_get("/scope"))
+    demand(client.receive_all(0.3).bodies == before, "the next call on the connection sees what was changed")
+    demand(_ask(victim, "/scope", 0.3).bodies == before, "a call on another connection sees what was changed")
 
 
 def _never_returns(victim: Victim) -> None:
@@ -150,28 +185,7 @@ def _never_returns(victim: Victim) -> None:
     demand(victim.process.wait(victim.patience.stop + SLACK) is not None, "does not end")
 
 
-def _fails_to_start(victim: Victim) -> None:
-    code = victim.process.wait(SLACK + victim.patience.start)
-    demand(code is not None, "runs on")
-    demand(code, "ends with success")
-
-
-def _never_starts(victim: Victim) -> None:
-    """Either it gives up by itself, or it ends when it is told to."""
-    if victim.process.wait(victim.patience.start + SLACK) is None:
-        victim.process.terminate()
-        demand(victim.process.wait(victim.patience.stop + SLACK) is not None, "does not end")
-        raise Breach("waits for ever")
-
-
-def _never_shuts_down(victim: Victim) -> None:
-    victim.process.terminate()
-    demand(victim.process.wait(victim.patience.stop * 2 + SLACK) is not None, "does not end")
-
-
-MODULE: Final = "tests.attacks.hostile_app"
 LEFT: Final = "An application that does not notice that its client has left"
-LIFESPAN: Final = "A lifespan that misbehaves"
 
 ATTACKS: Final = (
     Attack("header-injection", "Fields that are none", _header_injection, tracebacks=True),
@@ -198,7 +212,9 @@ ATTACKS: Final = (
     Attack("app-huge-message", "A message of enormous size", _huge_message, memory=80 * MiB, cpu=1.5),
     Attack("app-empty-messages", "An application that blocks the event loop", _empty_events, cpu=6.0),
     Attack("app-outlived-request", "Tasks that outlive their request", _outlives, tracebacks=True),
-    Attack("app-changes-messages", "Objects that change later", _changes),
+    Attack("app-completes-twice", "Messages that are none", _completes_twice, tracebacks=True),
+    Attack("app-changes-messages", "Objects that change later", _changes, tracebacks=True),
+    Attack("app-changes-scope", "Objects that change later", _changes_scope, tracebacks=True),
     Attack(
         "app-blocks-the-loop",
         "An application that blocks the event loop",
@@ -206,20 +222,4 @@ ATTACKS: Final = (
         latency=1.5,
     ),
     Attack("app-never-returns", "An application that never ends", _never_returns, ends=True, tracebacks=True),
-    Attack("lifespan-fails", LIFESPAN, _fails_to_start, app=f"{MODULE}:lifespan_fails", starts=False),
-    Attack(
-        "lifespan-never-starts",
-        LIFESPAN,
-        _never_starts,
-        app=f"{MODULE}:lifespan_never_completes",
-        starts=False,
-    ),
-    Attack(
-        "lifespan-never-ends",
-        LIFESPAN,
-        _never_shuts_down,
-        app=f"{MODULE}:lifespan_never_shuts_down",
-        ends=True,
-        tracebacks=True,
-    ),
 )

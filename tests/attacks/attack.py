@@ -49,6 +49,8 @@ class Patience:
     """For a window of HTTP/2 that stays closed."""
     ping: float = 1.0
     """Between pings on a WebSocket, and as much again for the answer."""
+    http2_ping: float | None = None
+    """The same on a connection of HTTP/2; none sends none."""
     close: float = 1.0
     """For the other half of a close, on a WebSocket and in TCP."""
     start: float = 3.0
@@ -81,6 +83,8 @@ class Attack:
     app: str = "tests.attacks.app:app"
     descriptors: int | None = None
     """The server's own limit of open descriptors, if not that of this system."""
+    concurrency: int | None = None
+    """How many requests may be at work at one time, if the server has such an option."""
     access_log: bool = False
     needs: str = ""
     """A command that it cannot be carried out without."""

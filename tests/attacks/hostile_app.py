@@ -1,4 +1,4 @@
-"""Routes that break the rules of ASGI, and applications whose lifespan does. They run on asyncio and on trio."""
+"""Routes that break the rules of ASGI. They run on asyncio and on trio."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import anyio.lowlevel
 import sniffio
+
+from tests.attacks.hostile_messages import BAD_FIELDS, HOP_BY_HOP, INJECTIONS, WRONG, body, start
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -24,14 +26,6 @@ OUTLIVES_BY: Final = 0.3
 """Seconds."""
 
 
-def _start(status: Any = 200, *fields: Any) -> Message:
-    return {"type": "http.response.start", "status": status, "headers": list(fields)}
-
-
-def _body(body: Any, *, more: bool = False) -> Message:
-    return {"type": "http.response.body", "body": body, "more_body": more}
-
-
 def _saying(*messages: Any) -> Route:
     """Return an application that sends these messages, lets nobody stop it, and returns."""
 
@@ -42,44 +36,27 @@ def _saying(*messages: Any) -> Route:
     return route
 
 
-BAD_FIELDS: Final[dict[str, Any]] = {
-    "value": (b"x", b"a\r\nInjected: yes"),
-    "lf": (b"x", b"a\nInjected: yes"),
-    "name": (b"x\r\nInjected", b"yes"),
-    "null": (b"x", b"a\x00Injected: yes"),
-    "end": (b"x", b"a\r\n\r\nInjected: yes"),
-    "space": (b"Injected: yes\r\nx y", b"z"),
-}
-
-WRONG: Final[dict[str, list[Any]]] = {
-    "none": [None],
-    "empty": [{}],
-    "unknown-type": [{"type": "nonsense"}],
-    "no-start": [_body(b"x")],
-    "two-starts": [_start(), _start()],
-    "text": [_start(), _body("text")],
-    "status-as-text": [_start("200"), _body(b"x")],
-    "status-99": [_start(99), _body(b"x")],
-    "status-1000": [_start(1000), _body(b"x")],
-    "status-101": [_start(101), _body(b"x")],
-    "no-status": [{"type": "http.response.start"}, _body(b"x")],
-    "fields-as-text": [_start(200, ("x", "y")), _body(b"x")],
-    "fields-of-three": [_start(200, (b"x", b"y", b"z")), _body(b"x")],
-    "fields-of-none": [{"type": "http.response.start", "status": 200, "headers": None}, _body(b"x")],
-    "number-as-body": [_start(), _body(5)],
-    "start-only": [_start()],
-    "nothing": [],
-    "two-lengths": [_start(200, (b"content-length", b"1"), (b"content-length", b"2")), _body(b"x")],
-    "length-and-coding": [
-        _start(200, (b"content-length", b"50"), (b"transfer-encoding", b"chunked")),
-        _body(b"x"),
-    ],
-}
-
-
 async def _crlf(scope: Scope, receive: Receive, send: Send) -> None:
-    await send(_start(200, BAD_FIELDS[scope["path"].rpartition("/")[2]]))
-    await send(_body(b""))
+    *_, way, name = scope["path"].split("/")
+    await _saying(*INJECTIONS[way](BAD_FIELDS[name]))(scope, receive, send)
+
+
+async def _hop_by_hop(scope: Scope, receive: Receive, send: Send) -> None:
+    fields = HOP_BY_HOP[scope["path"].rpartition("/")[2]]
+    await _saying(start(200, (b"x-kept", b"yes"), *fields), body(b"whole"))(scope, receive, send)
+
+
+async def _hop_by_hop_trailers(scope: Scope, receive: Receive, send: Send) -> None:
+    fields = HOP_BY_HOP[scope["path"].rpartition("/")[2]]
+    trailers = {"type": "http.response.trailers", "headers": fields}
+    await _saying({**start(), "trailers": True}, body(b"whole"), trailers)(scope, receive, send)
+
+
+async def _complete_twice(scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends another response behind one that is complete."""
+    first = (start(200, (b"content-length", b"5")), body(b"whole"))
+    second = (start(201, (b"injected", b"yes")), body(b"Injected"))
+    await _saying(*first, *second)(scope, receive, send)
 
 
 async def _wrong(scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,32 +68,32 @@ async def _raise_before(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _raise_after_start(scope: Scope, receive: Receive, send: Send) -> None:
-    await send(_start())
+    await send(start())
     raise LookupError("on purpose")
 
 
 async def _raise_in_chunks(scope: Scope, receive: Receive, send: Send) -> None:
-    await send(_start())
-    await send(_body(b"half", more=True))
+    await send(start())
+    await send(body(b"half", more=True))
     raise LookupError("on purpose")
 
 
 async def _raise_in_length(scope: Scope, receive: Receive, send: Send) -> None:
-    await send(_start(200, (b"content-length", b"8")))
-    await send(_body(b"half", more=True))
+    await send(start(200, (b"content-length", b"8")))
+    await send(body(b"half", more=True))
     raise LookupError("on purpose")
 
 
 async def _raise_after_the_end(scope: Scope, receive: Receive, send: Send) -> None:
-    await send(_start(200, (b"content-length", b"5")))
-    await send(_body(b"whole"))
+    await send(start(200, (b"content-length", b"5")))
+    await send(body(b"whole"))
     raise LookupError("on purpose")
 
 
 async def _never_read(scope: Scope, receive: Receive, send: Send) -> None:
     await anyio.sleep(2)
-    await send(_start(200, (b"content-length", b"5")))
-    await send(_body(b"whole"))
+    await send(start(200, (b"content-length", b"5")))
+    await send(body(b"whole"))
 
 
 async def _swallow_cancellation(scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,42 +106,42 @@ async def _swallow_cancellation(scope: Scope, receive: Receive, send: Send) -> N
 
 async def _send_for_ever(scope: Scope, receive: Receive, send: Send) -> None:
     """Asks nobody, waits for nothing but `send`, and goes on until that raises (ASGI HTTP 2.4), or for two seconds."""
-    await send(_start())
+    await send(start())
     until = time.monotonic() + 2
     while time.monotonic() < until:
-        await send(_body(b"x" * 65_536, more=True))
+        await send(body(b"x" * 65_536, more=True))
 
 
 async def _send_until_told(scope: Scope, receive: Receive, send: Send) -> None:
     """Goes on for two seconds whatever `send` says, but lets others have their turns."""
-    await send(_start())
+    await send(start())
     until = time.monotonic() + 2
     while time.monotonic() < until:
         with contextlib.suppress(OSError):
-            await send(_body(b"x" * 65_536, more=True))
+            await send(body(b"x" * 65_536, more=True))
         await anyio.lowlevel.checkpoint()
 
 
 async def _huge(scope: Scope, receive: Receive, send: Send) -> None:
-    await send(_start(200, (b"content-length", b"%d" % HUGE)))
-    await send(_body(bytes(HUGE)))
+    await send(start(200, (b"content-length", b"%d" % HUGE)))
+    await send(body(bytes(HUGE)))
 
 
 async def _empty_events(scope: Scope, receive: Receive, send: Send) -> None:
-    await send(_start())
+    await send(start())
     for _ in range(EMPTY_EVENTS):
-        await send(_body(b"", more=True))
-    await send(_body(b"done"))
+        await send(body(b"", more=True))
+    await send(body(b"done"))
 
 
 async def _too_much(scope: Scope, receive: Receive, send: Send) -> None:
-    await send(_start(200, (b"content-length", b"2")))
-    await send(_body(b"okHTTP/1.1 200 OK\r\ninjected: yes\r\n\r\n"))
+    await send(start(200, (b"content-length", b"2")))
+    await send(body(b"okHTTP/1.1 200 OK\r\ninjected: yes\r\n\r\n"))
 
 
 async def _too_little(scope: Scope, receive: Receive, send: Send) -> None:
-    await send(_start(200, (b"content-length", b"20")))
-    await send(_body(b"half"))
+    await send(start(200, (b"content-length", b"20")))
+    await send(body(b"half"))
 
 
 async def _outlive(scope: Scope, receive: Receive, send: Send) -> None:
@@ -172,7 +149,7 @@ async def _outlive(scope: Scope, receive: Receive, send: Send) -> None:
 
     async def late() -> None:
         await anyio.sleep(OUTLIVES_BY)
-        for message in (_start(200, (b"injected", b"yes")), _body(b"Injected: yes")):
+        for message in (start(200, (b"injected", b"yes")), body(b"Injected: yes")):
             with contextlib.suppress(Exception):
                 await send(message)
 
@@ -184,8 +161,8 @@ async def _outlive(scope: Scope, receive: Receive, send: Send) -> None:
         task = asyncio.ensure_future(late())
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)
-    await send(_start(200, (b"content-length", b"5")))
-    await send(_body(b"whole"))
+    await send(start(200, (b"content-length", b"5")))
+    await send(body(b"whole"))
 
 
 _tasks: set[asyncio.Future[None]] = set()
@@ -193,29 +170,70 @@ _tasks: set[asyncio.Future[None]] = set()
 
 async def _block(scope: Scope, receive: Receive, send: Send) -> None:
     time.sleep(BLOCKED_FOR)  # noqa: ASYNC251 - it is hostile.
-    await send(_start(200, (b"content-length", b"5")))
-    await send(_body(b"whole"))
+    await send(start(200, (b"content-length", b"5")))
+    await send(body(b"whole"))
 
 
 async def _change_later(scope: Scope, receive: Receive, send: Send) -> None:
-    """Sends one buffer again and again, and writes over it and over its messages at once."""
+    """Sends one buffer again and again, and writes over it and over its messages at once.
+
+    At /change-later/octets it sends copies; at the other paths the buffer itself, or a view of it.
+    """
+    made = _BUFFERS[scope["path"].rpartition("/")[2]]
     fields = [(b"x-first", b"first"), (b"content-length", b"%d" % (100 * 65_536))]
-    start = _start(200, *fields)
-    await send(start)
-    start["headers"][0] = (b"injected", b"yes")
-    start["status"] = 500
+    first = start(200, *fields)
+    await send(first)
+    first["headers"][0] = (b"injected", b"yes")
+    first["status"] = 500
     buffer = bytearray(65_536)
     for number in range(100):
         buffer[:] = b"%c" % (97 + number % 26) * 65_536
-        message = _body(bytes(buffer), more=number < 99)
+        message = body(made(buffer), more=number < 99)
         await send(message)
         message["body"] = b"Injected: yes"
+    buffer[:] = b"!" * 65_536
     scope["path"] = None
     scope["headers"] = None
 
 
+_BUFFERS: Final[dict[str, Callable[[bytearray], Any]]] = {
+    "octets": bytes,
+    "buffer": lambda buffer: buffer,
+    "view": memoryview,
+}
+
+
+async def _tell_scope(scope: Scope, receive: Receive, send: Send) -> None:
+    """Tells all that it was called with but who asks."""
+    told = {name: scope[name] for name in sorted(scope) if name not in {"client", "state"}}
+    told["state"] = sorted(scope.get("state", ()))
+    await _saying(start(), body(repr(told).encode()))(scope, receive, send)
+
+
+async def _change_scope(scope: Scope, receive: Receive, send: Send) -> None:
+    """Changes whatever can be changed, before and behind its response, at any depth."""
+    _change(scope)
+    await _saying(start(200, (b"content-length", b"5")), body(b"whole"))(scope, receive, send)
+    _change(scope)
+
+
+def _change(value: Any) -> None:
+    if isinstance(value, dict):
+        for inner in list(value.values()):
+            _change(inner)
+        value.clear()
+        value["injected"] = {"Injected": "yes"}
+    elif isinstance(value, list):
+        value[:] = [(b"injected", b"yes")]
+
+
 HOSTILE: Final[dict[str, Route]] = {
     "/crlf": _crlf,
+    "/hop-by-hop": _hop_by_hop,
+    "/hop-by-hop-trailers": _hop_by_hop_trailers,
+    "/complete-twice": _complete_twice,
+    "/scope": _tell_scope,
+    "/change-scope": _change_scope,
     "/wrong": _wrong,
     "/raise-before": _raise_before,
     "/raise-after-start": _raise_after_start,
@@ -234,28 +252,3 @@ HOSTILE: Final[dict[str, Route]] = {
     "/block": _block,
     "/change-later": _change_later,
 }
-
-
-# Applications with a lifespan that goes wrong.
-
-
-async def lifespan_fails(scope: Scope, receive: Receive, send: Send) -> None:
-    """Says that its start has failed."""
-    await receive()
-    await send({"type": "lifespan.startup.failed", "message": "on purpose"})
-
-
-async def lifespan_never_completes(scope: Scope, receive: Receive, send: Send) -> None:
-    """Waits for a minute before anything."""
-    await anyio.sleep(60)
-
-
-async def lifespan_never_shuts_down(scope: Scope, receive: Receive, send: Send) -> None:
-    """Starts, and then waits for a minute."""
-    if scope["type"] != "lifespan":
-        await _saying(_start(200, (b"content-length", b"13")), _body(b"Hello, world!"))(scope, receive, send)
-        return
-    await receive()
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
-    await anyio.sleep(60)

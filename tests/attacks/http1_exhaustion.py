@@ -86,6 +86,46 @@ def _slow_read(victim: Victim) -> None:
     demand(len(calls) == 50, f"only {len(calls)} of 50 were served")
 
 
+def _octet_by_octet(victim: Victim) -> None:
+    """A hundred bodies of an octet each now and then, for longer than the timeout: those that go on are served.
+
+    There is no least rate, but what does not end costs no more than it did at first, and silence ends it.
+    """
+    count, octets = 50, 10
+    slow = _many(victim, count, head(b"POST /slow-one HTTP/1.1", HOST, b"Content-Length: %d" % octets))
+    endless = _many(victim, count, head(b"POST /endless HTTP/1.1", HOST, b"Content-Length: 1000000000"))
+    pause = 2 * victim.patience.body / octets
+    for _ in range(octets):
+        time.sleep(pause)
+        for client in slow + endless:
+            client.send(b"x")
+    served = sum(client.receive(within=SLACK).startswith(b"HTTP/1.1 200 ") for client in slow)
+    demand(served == count, f"{served} of {count} slow bodies were served")
+    _are_let_go(endless, time.monotonic() + victim.patience.body + SLACK)
+    calls = [call for call in victim.settled() if call["path"] == "/endless"]
+    demand(len(calls) == count, f"{len(calls)} of {count} were served")
+    demand(not any(call["whole"] for call in calls), "takes a body that was cut off for whole")
+    demand(all(call["octets"] <= octets for call in calls), "made up content")
+
+
+def _trickled_read(victim: Victim) -> None:
+    """64 MiB each for fifty clients that take a little now and then: each holds a buffer, and no more.
+
+    Whether that is progress only the kernel can say, and a server may drop them. When they stop, it has to.
+    """
+    count = 50
+    clients = _many(victim, count, head(b"GET /large HTTP/1.1", HOST), receive_buffer=4 * KiB)
+    until = time.monotonic() + 2 * victim.patience.write
+    while time.monotonic() < until:
+        time.sleep(0.1)
+        for client in clients:
+            with suppress(OSError):
+                client.receive(1 * KiB)
+    ends = [call["end"] for call in victim.settled(victim.patience.write + SLACK)]
+    demand(len(ends) == count, f"only {len(ends)} of {count} were served")
+    demand("returned" not in ends, "takes a response that nobody read for complete")
+
+
 def _slow_pipeline(victim: Victim) -> None:
     """Small responses, very many, that nobody takes."""
     client = victim.connect(receive_buffer=4 * KiB)
@@ -203,9 +243,11 @@ ATTACKS: Final = (
         "Content that stops coming",
         _fall_silent(100, head(b"POST / HTTP/1.1", HOST, b"Content-Length: 1000000000") + b"x" * 10, _body),
     ),
+    Attack("slow-body-octet-by-octet", "Content that stops coming", _octet_by_octet),
     Attack("slow-chunks", "Content that stops coming", _fall_silent(100, CHUNKS + b"a;", _body)),
     Attack("continue-held", "A promise of content that is not kept", _never_takes_a_100),
     Attack("slow-read", UNREAD, _slow_read, memory=32 * MiB, cpu=1.5),
+    Attack("slow-read-by-crumbs", UNREAD, _trickled_read, memory=32 * MiB, cpu=1.5),
     Attack("slow-read-pipelined", UNREAD, _slow_pipeline, cpu=6.0),
     Attack("huge-request-line", MANY, _flood(b"GET /", b"x", 8 * MiB, count=5)),
     Attack("huge-field", MANY, _flood(b"GET / HTTP/1.1\r\nHost: test\r\nX: ", b"y", 8 * MiB, count=5)),

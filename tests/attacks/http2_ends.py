@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from tests.attacks.attack import Attack, MiB, Patience, Victim, demand
@@ -96,6 +96,31 @@ def idle_but_for_pings(victim: Victim) -> None:
                 peer.send(ping())
                 peer.pause(0.2)
         demand(peer.ended, f"kept a connection without requests for more than {within:g} seconds")
+
+
+def gone_without_a_word(victim: Victim) -> None:
+    """Ask on fifty connections for what takes long, and answer no ping: they end, and one that answers goes on."""
+    interval = victim.patience.http2_ping or 0.0
+    with attacker(victim) as there, ExitStack() as stack:
+        waits = there.open(b"/wait")
+        peers = [stack.enter_context(attacker(victim)) for _ in range(50)]
+        for peer in peers:
+            peer.answers_pings = False
+            peer.open(b"/wait")
+        until = time.monotonic() + 2 * interval + _SLACK
+        while time.monotonic() < until:  # All are read from, in turns.
+            there.pause(0.05)
+            for peer in peers:
+                peer.pause(0.001)
+        left = sum(not peer.ended for peer in peers)
+        demand(not left, f"keeps {left} of {len(peers)} that are not there any more")
+        demand(all(peer.observer.pings for peer in peers), "ended a connection without a ping")
+        demand(len(there.observer.pings) > 1, "sent no pings to who answers them")
+        ends = [call["end"] for call in victim.journal()]
+        demand(ends.count("disconnected") == len(peers), f"told {ends.count('disconnected')} of {len(peers)}")
+        view = there.view(waits)
+        demand(not there.ended and view.reset is None, "ended the connection of who answers pings")
+        check_served(victim, there)
 
 
 def content_that_stops(victim: Victim) -> None:
@@ -239,13 +264,15 @@ def _attack(
     protocol: str = "h2c",
     *,
     keep_alive: float = 20.0,
+    http2_ping: float | None = None,
 ) -> Attack:
     """Idleness must not end what another timeout has to."""
-    patience = Patience(keep_alive=keep_alive)
+    patience = Patience(keep_alive=keep_alive, http2_ping=http2_ping)
     return Attack(name, threat, carry_out, protocol=protocol, memory=3 * MiB, cpu=0.6, patience=patience)
 
 
 _BEGINNING: Final = "A beginning that never comes"
+_GONE: Final = "A client that is not there any more"
 _FAREWELL: Final = "A farewell that is none"
 _UPGRADE: Final = "HTTP/2 by way of an upgrade"
 _NOBODY: Final = "One input that nobody thought of"
@@ -256,6 +283,7 @@ ATTACKS: Final = [
     _attack("settings-never-acknowledged", _BEGINNING, settings_never_acknowledged),
     _attack("settings-never-acknowledged-over-tls", _BEGINNING, settings_never_acknowledged, "h2-tls"),
     _attack("pings-and-nothing-else", _BEGINNING, idle_but_for_pings, keep_alive=2.0),
+    _attack("gone-without-a-word", _GONE, gone_without_a_word, http2_ping=1.0),
     _attack("field-block-octet-by-octet", "Field blocks without end", slow_field_block),
     _attack("uploads-that-stop", "Content that no application takes", content_that_stops),
     _attack("goaway-and-on", _FAREWELL, goaway_and_on),

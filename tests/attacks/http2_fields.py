@@ -54,6 +54,7 @@ _LINES: Final[dict[str, list[_Fields]]] = {
             b"G\r\nT",
             b"G\xffT",
             b"G:T",
+            b"TRACE",
         )
     ],
     "an-authority": [

@@ -56,6 +56,7 @@ class Http2Peer:
         self.observer.settings[INITIAL_WINDOW_SIZE] = 65_535
         self.ended = False
         """The server has ended its side, or all of it."""
+        self.answers_pings = True
         self._client = victim.connect(receive_buffer=receive_buffer)
         self._socket = self._client.socket
         self._socket.setblocking(False)
@@ -140,7 +141,7 @@ class Http2Peer:
         except (AssertionError, LookupError) as error:
             raise Breach(f"sent what no server may send: {error}") from error
         answers = [ping(frame.payload, ack=True) for frame in seen if frame.kind == PING and not frame.flags]
-        if answers and not self._broken:
+        if answers and self.answers_pings and not self._broken:
             octets = b"".join(answers)
             self._put(memoryview(octets))
             self.observer.sent(octets)

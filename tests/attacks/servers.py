@@ -64,10 +64,10 @@ class Server:
 
 
 def _words(options: dict[str, object]) -> list[str]:
-    """Write options: True is a flag without a value, and False none."""
+    """Write options: True is a flag without a value; False and None are none."""
     words: list[str] = []
     for name, value in options.items():
-        if value is not False:
+        if value is not False and value is not None:
             words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
     return words
 
@@ -88,6 +88,8 @@ def _tricorn(*backend: str) -> Callable[[Start], list[str]]:
             "timeout-shutdown": patience.stop,
             "http2-settings-timeout": patience.settings,
             "http2-window-timeout": patience.window,
+            "http2-keep-alive-interval": patience.http2_ping,
+            "http2-keep-alive-timeout": patience.http2_ping,
             "ws-ping-interval": patience.ping,
             "ws-ping-timeout": patience.ping,
             "ws-close-timeout": patience.close,
@@ -96,6 +98,7 @@ def _tricorn(*backend: str) -> Callable[[Start], list[str]]:
         return [
             *backend,
             *_words({"port": start.port, **timeouts, "no-access-log": not start.attack.access_log}),
+            *_words({"limit-concurrency": start.attack.concurrency}),
             *(["--h2c", "prior-knowledge"] if start.attack.protocol == "h2c" else []),
             *(_certified(start, "ssl-certfile", "ssl-keyfile")),
         ]
@@ -117,6 +120,7 @@ def _uvicorn(start: Start) -> list[str]:
             "timeout-graceful-shutdown": math.ceil(patience.stop),
             "ws-ping-interval": patience.ping,
             "ws-ping-timeout": patience.ping,
+            "limit-concurrency": start.attack.concurrency,
         }
     ) + _certified(start, "ssl-certfile", "ssl-keyfile")
 
@@ -159,12 +163,18 @@ def _granian(start: Start) -> list[str]:
             "workers": 1,
             "loop": "uvloop",
             "http": "auto",
-            "http1-header-read-timeout": round(patience.head * 1000),
+            "http1-header-read-timeout": _milliseconds(patience.head),
+            "http2-keep-alive-interval": _milliseconds(patience.http2_ping),
+            "http2-keep-alive-timeout": patience.http2_ping and math.ceil(patience.http2_ping),
             "workers-kill-timeout": math.ceil(patience.stop),
             "log-level": "info" if start.attack.access_log else "warning",
             "access-log": start.attack.access_log,
         }
     ) + _certified(start, "ssl-certificate", "ssl-keyfile")
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)
 
 
 def _certified(start: Start, chain: str, key: str) -> list[str]:

@@ -18,6 +18,7 @@ __all__ = [
     "CONTINUATION",
     "DEFLATE",
     "FIN",
+    "HANDSHAKE",
     "PING",
     "PONG",
     "TEXT",
@@ -31,6 +32,12 @@ FIN: Final = 0x80
 COMPRESSED: Final = 0x40
 
 DEFLATE: Final = b"Sec-WebSocket-Extensions: permessage-deflate\r\n"
+
+HANDSHAKE: Final = (
+    b"GET %b HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%b\r\n"
+)
+"""To be completed with a path, and with more lines of fields."""
 
 _TAIL: Final = b"\x00\x00\xff\xff"
 _LONG: Final = 5.0
@@ -66,11 +73,7 @@ class WebSocketPeer:
         """The server has ended the connection."""
         self._octets = b""
         self._deflate: Deflate | None = None
-        self.client.send(
-            b"GET %b HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%b\r\n"
-            % (path.encode(), fields)
-        )
+        self.client.send(HANDSHAKE % (path.encode(), fields))
 
     @classmethod
     def open(
