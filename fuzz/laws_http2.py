@@ -284,7 +284,7 @@ def a_field_block_has_one_deadline(s: Http2World) -> None:
 def who_waits_for_room_has_time_of_its_own(s: Http2World) -> None:
     """A stream is reset for want of room only if nothing of it went for as long as that may take."""
     for seen in s.fresh if isinstance(s.step.operation, Take) else ():
-        call = next((call for call in s.calls if s.stream(call) == seen.stream), None)
+        call = next((call for call in s.calls if s.stream(call) == seen.stream and call.kind == "http"), None)
         # Content that is late, or too much, has the same code.
         ended = s.ended_in.get(seen.stream, s.taken_in) < s.taken_in
         if seen.kind == RST_STREAM and seen.number == Code.CANCEL and call in s.began_at and ended:

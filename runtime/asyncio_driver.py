@@ -7,11 +7,12 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast, runtime_checkable
 
 from sansio import Exchange
 
 from .driver import AnyConnection, run_app, transport_info
+from .kernel import octets_untaken
 from .logging import logger
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ __all__ = ["AsyncioDriver"]
 # The event loop hands over up to 256 KiB at a time. If a peer's octets take long, others have their turn in between.
 _SLICE: Final = 65_536
 _TURN: Final = 0.005
+
+
+@runtime_checkable
+class _HasDescriptor(Protocol):
+    def fileno(self) -> int: ...
 
 
 class AsyncioDriver(asyncio.Protocol):
@@ -341,13 +347,19 @@ class AsyncioDriver(asyncio.Protocol):
             self._arm(self._stall_deadline)
 
     def _watch_writing(self) -> None:
-        self._stalled_size = self._transport.get_write_buffer_size()
+        self._stalled_size = self._size_to_write()
         self._stall_deadline = self.now() + self._service.settings.timeout_write
         if self._stall_deadline < self._armed:
             self._arm(self._stall_deadline)
 
+    def _size_to_write(self) -> int:
+        """Return how much the peer has not taken, here and in the system."""
+        sock = _told(self._transport, "socket")
+        held = octets_untaken(sock.fileno()) if isinstance(sock, _HasDescriptor) else 0
+        return self._transport.get_write_buffer_size() + held
+
     def _still_writing(self) -> bool:
-        size = self._transport.get_write_buffer_size()
+        size = self._size_to_write()
         progress = size < self._stalled_size
         self._stalled_size = size
         self._stall_deadline = self.now() + self._service.settings.timeout_write

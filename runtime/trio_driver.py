@@ -18,6 +18,7 @@ import trio
 from sansio import Exchange
 
 from .driver import AnyConnection, run_app, transport_info
+from .kernel import octets_untaken
 from .logging import logger
 
 if TYPE_CHECKING:
@@ -264,15 +265,21 @@ class TrioDriver:
 
     async def _send_rest(self) -> None:
         timeout = self._service.settings.timeout_write
+        untaken = octets_untaken(self._socket.fileno())
         while self._unsent:
             try:
                 with trio.move_on_after(timeout) as scope:
                     await trio.lowlevel.wait_writable(self._socket)
+                before, untaken = untaken, octets_untaken(self._socket.fileno())
+                if scope.cancelled_caught and untaken < before:
+                    continue
                 if scope.cancelled_caught:
                     logger.info("A peer took nothing for %g s; the connection is dropped", timeout)
                     self._lose()
                 elif self._unsent:  # It may have been lost meanwhile.
-                    self._unsent = self._unsent[self._socket.send(self._unsent) :]
+                    sent = self._socket.send(self._unsent)
+                    self._unsent = self._unsent[sent:]
+                    untaken += sent
             except (BlockingIOError, InterruptedError):
                 continue
             except (OSError, trio.ClosedResourceError):

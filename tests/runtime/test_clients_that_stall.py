@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -325,6 +326,24 @@ async def test_a_client_that_reads_slowly_is_served_to_the_end() -> None:
         for _ in range(size // piece):
             assert len(await client.exactly(piece)) == piece
             await anyio.sleep(0.12)  # In sum longer than the server bears, but not at once.
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="not every system tells how much it holds")
+async def test_a_client_that_takes_less_than_the_kernel_s_buffer_in_its_time_is_served() -> None:
+    """The kernel takes more when a third of its buffer is free, and that has grown to megabytes."""
+    size, piece = 8_000_000, 32_768
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({**OK, "headers": [(b"content-length", b"%d" % size)]})
+        await send({"type": "http.response.body", "body": b"x" * size})
+
+    async with make_server(app, timeout_write=0.4) as server, deaf(server) as client:
+        await client.send(GET)
+        await client.head()
+        for _ in range(30):
+            assert len(await client.exactly(piece)) == piece
+            await anyio.sleep(0.04)  # It is a slow client.
+        assert len(await client.exactly(size - 30 * piece)) == size - 30 * piece
 
 
 async def test_a_body_that_nobody_receives_stops_the_client() -> None:
