@@ -41,12 +41,14 @@ compiled:
     {{python}} -m pytest -q -n auto -p no:cacheprovider tests/sansio tests/test_machine.py
 
 # Fuzz one target for so many seconds, or all of them
-fuzz target seconds="60":
-    {{python}} -m fuzz {{target}} {{seconds}}
+[positional-arguments]
+fuzz *args:
+    {{python}} -m fuzz "$@"
 
 # Let hypothesis look for what breaks a law, for so many minutes
-fuzz-hypothesis minutes="10":
-    {{python}} -m fuzz.properties {{minutes}}
+[positional-arguments]
+fuzz-hypothesis *args:
+    {{python}} -m fuzz.properties "$@"
 
 # Attack tricorn and its peers, in all ways or in those that are named
 [positional-arguments]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from .arguments import positive
 from .campaign import CORPUS, INTERRUPTED, TARGET_NAMES, Campaign, load_targets, replay, write_seeds
 from .ledger import Entry, code_of, read_entries, standing, write_entry
 from .reached import measure, tell
@@ -24,7 +25,7 @@ def main(arguments: list[str]) -> int:
         "target", nargs="?", help=f"what to aim at, or {_ALL!r}; without it, list the targets"
     )
     parser.add_argument(
-        "seconds", nargs="?", type=float, default=60.0, help="how long for each (default: 60)"
+        "seconds", nargs="?", type=positive, default=60.0, help="how long for each (default: 60)"
     )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the random choices (default: 1)")
     parser.add_argument("--plain", action="store_true", help="do not use atheris")
@@ -44,6 +45,11 @@ def main(arguments: list[str]) -> int:
     names = TARGET_NAMES if options.target in {None, _ALL} else (options.target,)
     if not set(names) <= set(TARGET_NAMES):
         parser.error(f"no target {options.target!r}; there are: {', '.join(TARGET_NAMES)}, {_ALL}")
+    one = options.target not in {None, _ALL}
+    if options.replay is not None and not (one and options.replay.is_file()):
+        parser.error(f"no file {str(options.replay)!r}" if one else "--replay is for one target")
+    if options.seeds is not None and not (one and (options.seeds.is_dir() or not options.seeds.exists())):
+        parser.error(f"{str(options.seeds)!r} is no directory" if one else "--seeds is for one target")
     if options.coverage:
         for line in tell(*measure(names, options.seconds)):
             print(line)
@@ -56,9 +62,13 @@ def main(arguments: list[str]) -> int:
         words = [str(options.seconds), "--seed", str(options.seed), *(["--plain"] if options.plain else [])]
         return _attack_each(names, words)
     if options.replay is not None:
+        found_by = options.replay.name.partition("-")[0]
+        if found_by in set(TARGET_NAMES) - {options.target}:
+            print(f"its name says that it was found by {found_by}, not by {options.target}")
         return replay(load_targets()[options.target].check, options.replay)
     if options.seeds is not None:
         write_seeds(load_targets()[options.target], options.seeds)
+        print(f"{len(list(options.seeds.iterdir()))} files in {options.seeds}")
         return 0
     return _attack(options.target, options.seconds, options.seed, plain=options.plain)
 
@@ -68,7 +78,9 @@ def _attack_each(names: tuple[str, ...], words: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # It reaches the one that is running, too.
     status = 0
     for name in names:
-        ended = subprocess.call([sys.executable, "-m", "fuzz", name, *words])
+        with subprocess.Popen([sys.executable, "-m", "fuzz", name, *words]) as campaign:
+            signal.signal(signal.SIGTERM, lambda *_, campaign=campaign: campaign.terminate())
+            ended = campaign.wait()
         if ended == INTERRUPTED:
             return INTERRUPTED
         status = max(status, abs(ended))

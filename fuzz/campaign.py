@@ -8,6 +8,7 @@ inputs are changed both as octets and as what they mean, finds are made small, a
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import random
@@ -16,7 +17,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
@@ -107,11 +109,45 @@ def replay(check: Callable[[bytes], None], file: Path) -> int:
     return 1
 
 
+class InputTimeoutError(Exception):
+    """One input took longer than any should."""
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float) -> Iterator[Callable[[], None]]:
+    """Yield what begins the time of an input. It is that of the CPU: others may have much to do."""
+    if not hasattr(signal, "SIGVTALRM"):
+        yield lambda: None
+        return
+
+    def tell(_number: int, _frame: object) -> None:
+        raise InputTimeoutError(f"an input that takes more than {seconds:g} seconds of CPU")
+
+    def begin() -> None:
+        signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+
+    before = signal.signal(signal.SIGVTALRM, tell)
+    try:
+        yield begin
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def _timed(check: Callable[[bytes], None], begin: Callable[[], None]) -> Callable[[bytes], None]:
+    def check_in_time(data: bytes) -> None:
+        begin()
+        check(data)
+
+    return check_in_time
+
+
 class Campaign:
     """A target under fire for some seconds. The name is what its finds are called after.
 
     `corpus` is a directory: what is in it is tried first, and inputs that reach something new are added, if atheris
     guides the campaign. Several campaigns may share it. Without it, the corpus is gone with the campaign.
+    An input that takes longer than `longest`, in seconds of CPU, is a find; with atheris its limit is its own.
     `when_done` is called with the campaign when its time is over.
     """
 
@@ -123,6 +159,7 @@ class Campaign:
         *,
         finds: Path = FINDS,
         corpus: Path | None = None,
+        longest: float = _INPUT_TIMEOUT,
         when_done: Callable[[Campaign], None] = lambda _: None,
     ) -> None:
         self.finds: dict[str, Path] = {}
@@ -134,6 +171,7 @@ class Campaign:
         self._seed = seed
         self._directory = finds
         self._corpus = corpus
+        self._longest = longest
         self._when_done = when_done
         self._end = 0.0
         self._interrupted = False
@@ -141,7 +179,8 @@ class Campaign:
     def attack(self, target: Target, *, plain: bool = False) -> int:
         """Tell what is found, and return an exit status. With atheris it ends the process with that instead.
 
-        SIGINT and SIGTERM end it with the input that is at work. What was done until then counts.
+        SIGINT and SIGTERM end it with the input that is at work, and a second one at once. What was done until then
+        counts. An input that takes too long is a find.
         """
         self._end = time.monotonic() + self._seconds
         handlers = {number: signal.signal(number, self._interrupt) for number in _ENDING_SIGNALS}
@@ -165,8 +204,14 @@ class Campaign:
     def _interrupt(self, _number: int, _frame: object) -> None:
         self._interrupted = True
         self._end = 0.0
+        for number in _ENDING_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
 
     def _run_plain(self, target: Target) -> None:
+        with _time_limit(self._longest) as begin:
+            self._change_seeds(replace(target, check=_timed(target.check, begin)))
+
+    def _change_seeds(self, target: Target) -> None:
         rng = random.Random(self._seed)
         pool = target.seeds() + [file.read_bytes() for file in sorted(KEPT.glob(f"{self._name}-*"))]
         for data in pool:
@@ -227,12 +272,16 @@ class Campaign:
         kind = _kind_of(error)
         if kind in self.finds:
             return
-        data = _shrink(target.check, data, kind)
+        if not isinstance(error, InputTimeoutError):
+            data = _shrink(target.check, data, kind)
         file = self._directory / f"{self._name}-{hashlib.sha256(data).hexdigest()[:12]}"
         file.write_bytes(data)
         self.finds[kind] = file
         print(f"\nFOUND {kind}\n{failure_of(target.check, data)}", flush=True)
-        print(f"replay with: python -m fuzz {self._name} --replay {file}", flush=True)
+        if self._name in TARGET_NAMES:
+            print(f"replay with: python -m fuzz {self._name} --replay {file}", flush=True)
+        else:
+            print(f"replay with: fuzz.campaign.replay(check, Path({str(file)!r}))", flush=True)
 
     def _finish(self) -> int:
         self.cpu_seconds = time.process_time()
@@ -259,6 +308,8 @@ def _kind_of(error: Exception) -> str:
     """Tell kinds of finds apart by the law that does not hold, or what was raised where."""
     if isinstance(error, AssertionError):
         return str(error).partition("\n")[0].partition(":")[0][:100]
+    if isinstance(error, InputTimeoutError):
+        return str(error)
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

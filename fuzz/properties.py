@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
+from .arguments import positive
 from .stateful import AnyHttp1, AnyProtocol, Drawn
 from .targets import TARGETS, Target
 
@@ -95,7 +96,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m fuzz.properties", description="Hold every law with hypothesis."
     )
-    parser.add_argument("minutes", nargs="?", type=float, default=10.0, help="how long (default: 10)")
+    parser.add_argument("minutes", nargs="?", type=positive, default=10.0, help="how long (default: 10)")
     parser.add_argument("properties", nargs="*", metavar="PROPERTY", help=", ".join(map(repr, PROPERTIES)))
     options = parser.parse_args(arguments)
     unknown = set(options.properties) - PROPERTIES.keys()

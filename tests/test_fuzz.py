@@ -6,17 +6,14 @@ from typing import Final
 
 import pytest
 
-from fuzz.__main__ import main
-from fuzz.campaign import TARGET_NAMES, Campaign, load_targets, replay, write_seeds
+from fuzz.campaign import TARGET_NAMES, load_targets, write_seeds
 from fuzz.field_blocks import check_field_blocks
-from fuzz.generate import mutate
 from fuzz.http2 import Session as Http2Session
 from fuzz.http2_peer import PeerReader
 from fuzz.http2_script import HELLOS
 from fuzz.http2_script import SETTINGS as HTTP2_SETTINGS
 from fuzz.machine import Machine, Violation
 from fuzz.scopes import check_scope
-from fuzz.targets import Target
 from fuzz.websocket import HEAD, OFFERS, STARTS, Session
 from fuzz.websocket import SETTINGS as WEBSOCKET_SETTINGS
 from fuzz.wire import Deflate, ResponseReader, client_frame, read_deflate, read_frames, read_requests
@@ -390,49 +387,6 @@ def test_the_reader_of_a_client_reads_what_belongs_to_each_stream() -> None:
 def test_the_judge_of_field_blocks_agrees(block: bytes) -> None:
     """RFC 7541. Two blocks are read, and refused, by one decoder."""
     check_field_blocks(b"\x00" + (len(block).to_bytes(2, "big") + block) * 2)
-
-
-def _dislikes_zero(data: bytes) -> None:
-    assert b"\x00" not in data, "a zero: it is disliked"
-
-
-def test_a_campaign_makes_its_find_small_and_keeps_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    target = Target(_dislikes_zero, lambda: [b"seed", b"with\x00zero"], mutate, "for the test")
-    campaign = Campaign("mine", 0.2, finds=tmp_path)
-    assert campaign.attack(target, plain=True) == 1
-    (file,) = tmp_path.iterdir()
-    assert file.read_bytes() == b"\x00"
-    assert campaign.finds == {"a zero": file}
-    told = capsys.readouterr().out
-    assert "plain random mutation" in told
-    assert f"python -m fuzz mine --replay {file}" in told
-    assert replay(_dislikes_zero, file) == 1
-    assert "a zero: it is disliked" in capsys.readouterr().out
-
-
-def test_a_campaign_that_finds_nothing_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    target = Target(lambda data: None, lambda: [b"seed"], mutate, "for the test")
-    assert Campaign("mine", 0.05, finds=tmp_path).attack(target, plain=True) == 0
-    assert "0 kinds of finds" in capsys.readouterr().out
-
-
-def test_the_command_lists_its_targets(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(TARGET_NAMES)
-
-
-def test_the_command_knows_its_targets_only(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["htpp1", "1"])
-    assert "no target 'htpp1'" in capsys.readouterr().err
-
-
-def test_the_command_replays_one_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "find").write_bytes(load_targets()["gate"].seeds()[0])
-    assert main(["gate", "--replay", str(tmp_path / "find")]) == 0
-    assert "every law holds" in capsys.readouterr().out
 
 
 def test_the_example_of_the_documentation_serves_its_seeds() -> None:

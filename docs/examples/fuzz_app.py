@@ -55,7 +55,7 @@ async def run(exchange: Exchange) -> None:
 
 def check(data: bytes) -> None:
     """One connection. Whatever the peer sends, the application must not raise, and a client must read the answers."""
-    connection = Connection(TransportInfo(), Settings(), 0.0)
+    connection = Connection(TransportInfo(), Settings(ws=False), 0.0)
     methods: list[str] = []
     reader = ResponseReader(lambda number: methods[number] if number < len(methods) else "GET")
     running: list[tuple[Exchange, Coroutine[Any, Any, None]]] = []
@@ -75,6 +75,10 @@ def check(data: bytes) -> None:
                 except StopIteration:
                     running.remove((exchange, steps))
                     exchange.finish(None, 0.0)
+                    if exchange.failure is not None:
+                        raise RuntimeError(
+                            f"the application broke its contract: {exchange.failure}"
+                        ) from None
 
     # The first octet says how the others are cut.
     cut = (data[0] if data else 0) or len(data)

@@ -30,7 +30,7 @@ def main() -> int:
     try:
         attacks = chosen(arguments.attack)
     except LookupError as error:
-        parser.error(f"there is no attack {error}")
+        parser.error(f"there is no attack {error}; --list names them all")
     if arguments.list:
         print("\n".join(f"{attack.name:28} {attack.protocol:10} {attack.threat}" for attack in attacks))
         return 0
@@ -51,7 +51,12 @@ def main() -> int:
     cores = take_cores()
     outcomes: dict[tuple[str, str], Outcome] = {}
     for file in arguments.known:
-        outcomes |= outcomes_in(file.read_text("utf-8"))
+        try:
+            outcomes |= outcomes_in(file.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            parser.error(f"--known {file}: {error}")
+    if arguments.json and not arguments.json.parent.is_dir():
+        parser.error(f"--json {arguments.json}: there is no such folder")
     report = Report(attacks, servers, outcomes, left_out, describe_machine(), datetime.now(UTC))
     with certificate() as shown:
         for attack in attacks:

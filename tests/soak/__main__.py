@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 
+from fuzz.arguments import positive
 from tests.soak.soak import Plan, soak
 
 RATE = 60.0
@@ -18,6 +19,8 @@ def main() -> int:
     given = parser.parse_args()
     backends = ["asyncio", "trio"] if given.backend == "both" else [given.backend]
     options = dict(_option(parser, text) for text in given.option)
+    if given.json and not given.json.parent.is_dir():
+        parser.error(f"--json {given.json}: there is no such folder")
     outcomes = []
     for backend in backends:
         plan = Plan(
@@ -31,7 +34,11 @@ def main() -> int:
             trace=given.trace,
         )
         sys.stderr.write(f"{plan.name}: {given.minutes:g} min ...\n")
-        outcome = anyio.run(soak, plan)
+        try:
+            outcome = anyio.run(soak, plan)
+        except RuntimeError as error:
+            sys.stderr.write(f"{str(error).splitlines()[-1]}\n")
+            return 1
         sys.stdout.write(outcome.text() + "\n")
         sys.stdout.flush()
         outcomes.append(outcome)
@@ -45,13 +52,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m tests.soak",
         description="Let a server work for a long time, and see whether it stays as it was. Linux only.",
     )
-    parser.add_argument("minutes", type=float)
+    parser.add_argument("minutes", type=positive, help="how long, on each backend; a fraction will do")
     parser.add_argument("--backend", choices=["asyncio", "trio", "both"], default="both")
     parser.add_argument(
         "--loop", choices=["uvloop", "asyncio"], default="uvloop", help="for asyncio (uvloop)"
     )
     parser.add_argument(
-        "--rate", type=float, default=RATE, metavar="N", help=f"operations a second ({RATE:g})"
+        "--rate", type=positive, default=RATE, metavar="N", help=f"operations a second ({RATE:g})"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="what the traffic follows from (0)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
