@@ -28,6 +28,6 @@ def octets_untaken(descriptor: int) -> int:
         return 0
     try:
         (number,) = _INT.unpack(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(_INT.size)))
-    except OSError:
+    except (OSError, ValueError):  # It is closed.
         return 0
     return int(number)
