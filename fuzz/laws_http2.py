@@ -42,6 +42,7 @@ _HEAD_SIZE: Final = 2_048
 _USEFUL_SIZE: Final = 256
 _MAX_PIECES: Final = 100
 _SERVER_STATUSES: Final = {400, 408, 413, 417, 426, 431, 500, 501}
+_OF_WINDOWS: Final = ("too many WINDOW_UPDATE", "too many frames with hardly anything in them")
 _FAULTS: Final = {Code.PROTOCOL_ERROR, Code.STREAM_CLOSED, Code.FLOW_CONTROL_ERROR}
 _FORBIDDEN: Final = frozenset(b"\r\n\0")
 
@@ -356,14 +357,16 @@ def cuts_do_not_matter(s: Http2World) -> None:
         elif isinstance(operation, ToDeadline):  # Deadlines of later may differ.
             operation = Wait(max(0.0, step.now - again.now))
         again.do(operation)
-    error = s.connection.error
-    assert again.connection.error == error, f"cuts matter: {error} became {again.connection.error}"
+    error, other = s.connection.error, again.connection.error
+    if any(each is not None and each.reason.startswith(_OF_WINDOWS) for each in (error, other)):
+        return  # How many updates are excused, and how many frames they make, depends on what is sent meanwhile.
+    assert other == error, f"cuts matter: {error} became {other}"
     if error is not None:
         return
     if not any(view.peer_reset or view.reset for view in s.observer.streams.values()):
-        for step, other in zip(s.steps, again.steps, strict=True):
+        for step, later in zip(s.steps, again.steps, strict=True):
             if isinstance(step.operation, AppReceive | AppSend):
-                one, two = repr(step.outcome), repr(other.outcome)
+                one, two = repr(step.outcome), repr(later.outcome)
                 assert one == two, f"cuts matter: {step.operation}: {one} became {two}"
     assert len(s.calls) == len(again.calls) or any(said.reset for said in s.peer.streams.values()), (
         "cuts matter: other requests"
