@@ -14,7 +14,7 @@ from typing import Any, Final
 import sansio
 
 from .connection_world import ConnectionWorld
-from .operations import Receive
+from .operations import AppSend, Receive
 
 __all__ = ["count_lines", "work_is_in_proportion"]
 
@@ -69,6 +69,9 @@ def work_is_in_proportion(
 
     lines = count_lines(play)
     octets = len(other.fed) + len(other.wire)
+    sent = [other.messages[each.name] for each in operations if isinstance(each, AppSend)]
+    lists = [message.get("headers") for message in sent if isinstance(message, dict)]
+    fields = sum(len(each) for each in lists if isinstance(each, list))
     events = len(operations) + len(other.calls) + other.timeouts
-    bound = per_octet * octets + per_event * events
+    bound = per_octet * (octets + fields) + per_event * events
     assert lines <= bound, f"{lines} lines for {octets} octets and {events} events"
