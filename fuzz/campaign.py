@@ -67,6 +67,7 @@ _SHRINKING_SECONDS: Final = 10.0
 _MAX_SIZE: Final = 8_192
 _ENDING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _INPUT_TIMEOUT: Final = 30
+_GUIDED_TIMEOUT: Final = 300  # libFuzzer's is no time of the CPU, and it ends the whole campaign.
 
 
 def load_targets(*, instrumented: bool = False) -> dict[str, Target]:
@@ -251,11 +252,11 @@ class Campaign:
             sys.argv[0],
             f"-seed={self._seed or 1}",  # Zero means "any" to libFuzzer.
             f"-max_len={_MAX_SIZE}",
-            f"-timeout={_INPUT_TIMEOUT}",
+            f"-timeout={_GUIDED_TIMEOUT}",
             f"-artifact_prefix={self._directory}{os.sep}{self._name}-",
             "-handle_int=0",
             "-handle_term=0",
-            f"-report_slow_units={_INPUT_TIMEOUT}",  # Making a find small is slow.
+            f"-report_slow_units={_GUIDED_TIMEOUT}",  # Making a find small is slow.
             "-verbosity=0",
             *([f"-dict={dictionary}"] if target.words else []),
             str(corpus),  # What is new is written to the first.
