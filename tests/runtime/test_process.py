@@ -281,11 +281,12 @@ def test_a_log_that_fails_ends_nothing_else(backend: Backend) -> None:
 
 
 DEEP = """
-import asyncio, trio
+class Odd(BaseException):
+    pass
 
 async def app(scope, receive, send):
     if scope["path"] == "/deep":
-        error = asyncio.CancelledError()
+        error = Odd()
         for _ in range(5000):
             error = BaseExceptionGroup("deep", [error])
         raise error
