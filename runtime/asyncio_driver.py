@@ -7,7 +7,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Final, cast
 
 from sansio import Exchange
 
@@ -16,6 +16,8 @@ from .kernel import octets_untaken
 from .logging import logger
 
 if TYPE_CHECKING:
+    import socket
+
     from .asyncio_listener import AsyncioListener
 
 __all__ = ["AsyncioDriver"]
@@ -23,11 +25,6 @@ __all__ = ["AsyncioDriver"]
 # The event loop hands over up to 256 KiB at a time. If a peer's octets take long, others have their turn in between.
 _SLICE: Final = 65_536
 _TURN: Final = 0.005
-
-
-@runtime_checkable
-class _HasDescriptor(Protocol):
-    def fileno(self) -> int: ...
 
 
 class AsyncioDriver(asyncio.Protocol):
@@ -354,8 +351,8 @@ class AsyncioDriver(asyncio.Protocol):
 
     def _size_to_write(self) -> int:
         """Return how much the peer has not taken, here and in the system."""
-        sock = _told(self._transport, "socket")
-        held = octets_untaken(sock.fileno()) if isinstance(sock, _HasDescriptor) else 0
+        sock = cast("socket.socket | None", _told(self._transport, "socket"))
+        held = 0 if sock is None else octets_untaken(sock.fileno())
         return self._transport.get_write_buffer_size() + held
 
     def _still_writing(self) -> bool:

@@ -58,7 +58,7 @@ class _StandardHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line."""
         self.stream = getattr(sys, self._name_in_sys)
-        if self.stream is not None and not self.stream.closed:
+        if self.stream is not None and not getattr(self.stream, "closed", False):  # Some only have `write`.
             super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the base class's name.

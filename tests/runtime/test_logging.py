@@ -135,6 +135,28 @@ def test_a_stream_that_is_closed_is_written_to_no_more(
     assert capsys.readouterr().err == ""
 
 
+class Plain:
+    """A stream that can do no more than it has to."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        self.text += text
+        return len(text)
+
+    def flush(self) -> None:
+        """There is nothing to flush."""
+
+
+def test_a_stream_that_only_writes_is_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Plain()
+    monkeypatch.setattr("sys.stdout", stream)
+    configure("info", True)
+    logging.getLogger("tricorn.access").info("a line")
+    assert stream.text.endswith("a line\n")
+
+
 class Broken(logging.Handler):
     """A handler of the user's that raises, always or where there is a traceback."""
 
