@@ -19,22 +19,7 @@ from sansio import (
 from tests.sansio.http2_client import Http2Pair
 from tests.sansio.http2_websocket_client import ask
 from tests.sansio.websocket_client import CONTINUATION, HANDSHAKE, Frame, WebSocketPair, close_frame, frame
-
-TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
-ACCEPT: Message = {"type": "websocket.accept"}
-GONE = (1006, "")
-
-
-def text(value: Any) -> Message:
-    return {"type": "websocket.send", "text": value}
-
-
-def close(*values: Any) -> Message:
-    return {"type": "websocket.close", **dict(zip(("code", "reason"), values, strict=False))}
-
-
-def denial(status: Any = 401, headers: Any = ()) -> Message:
-    return {"type": "websocket.http.response.start", "status": status, "headers": headers}
+from tests.sansio.websocket_words import ACCEPT, BINARY, CLOSE, GONE, PING, PONG, TEXT, close, denial, text
 
 
 def denial_body(body: Any = b"", *, more: Any = False) -> Message:

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
 
 from sansio import (
     ClientDisconnected,
-    Message,
     Settings,
 )
 from tests.sansio.websocket_client import Frame, WebSocketPair, close_frame, frame
-
-TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
-GONE = (1006, "")
-
-
-def text(value: Any) -> Message:
-    return {"type": "websocket.send", "text": value}
-
-
-def close(*values: Any) -> Message:
-    return {"type": "websocket.close", **dict(zip(("code", "reason"), values, strict=False))}
+from tests.sansio.websocket_words import CLOSE, GONE, PING, PONG, TEXT, close, text
 
 
 def test_a_client_that_does_not_read_holds_the_application_up() -> None:

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from wsproto.events import CloseConnection
 
 from sansio import (
     ClientDisconnected,
-    Message,
     Settings,
     TransportInfo,
     UnexpectedMessage,
 )
 from tests.sansio.websocket_client import Frame, WebSocketPair, close_frame, frame
-
-TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
-ACCEPT: Message = {"type": "websocket.accept"}
-GONE = (1006, "")
-
-
-def text(value: Any) -> Message:
-    return {"type": "websocket.send", "text": value}
-
-
-def close(*values: Any) -> Message:
-    return {"type": "websocket.close", **dict(zip(("code", "reason"), values, strict=False))}
-
-
-def denial(status: Any = 401, headers: Any = ()) -> Message:
-    return {"type": "websocket.http.response.start", "status": status, "headers": headers}
-
+from tests.sansio.websocket_words import ACCEPT, BINARY, CLOSE, GONE, PING, TEXT, close, denial, text
 
 # Closing. More in test_websocket_closing.py.
 
