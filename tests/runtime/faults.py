@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-__all__ = ["ALWAYS", "KINDS", "Fault", "Run", "chosen", "fails", "in_force", "reads_one", "takes"]
+__all__ = ["ALWAYS", "KINDS", "Fault", "Run", "fails", "in_force", "reads_one", "takes"]
 
 KINDS: Final = (
     "accept",
@@ -87,13 +87,6 @@ def takes(part: Callable[[int], int]) -> Callable[..., Any]:
         return call(memoryview(data)[: part(len(data))])
 
     return act
-
-
-def chosen(count: int, most: int) -> list[int]:
-    """Return the numbers from 1 to `count`, or as many as there may be, evenly over them, with first and last."""
-    if count <= most:
-        return list(range(1, count + 1))
-    return sorted({1 + round(index * (count - 1) / (most - 1)) for index in range(most)})
 
 
 @contextmanager

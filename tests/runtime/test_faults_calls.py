@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from itertools import cycle, islice
+from itertools import product
 
 import pytest
 
 from runtime.asyncio_errors import make_exception_handler
 
 from .conftest import Backend
-from .faults import ALWAYS, Fault, Run, chosen, fails, in_force, reads_one, takes
+from .faults import ALWAYS, Fault, Run, fails, in_force, reads_one, takes
 from .faults_scenes import SCENES, Scene, Stage, staged
 from .secure_client import Authority
 
@@ -33,9 +33,6 @@ FAILURES = {
 
 FORGOTTEN = {"setblocking", "setsockopt", "close"}
 """asyncio makes these before and after our time, and where they fail it says so and forgets the rest."""
-
-MOST = 8
-"""So many calls of a kind are tried; where there are more, evenly over all of them."""
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +68,7 @@ async def test_a_call_that_fails_ends_one_connection(
         for kind, numbers in FAILURES.items():
             if backend.name == "asyncio" and kind in FORGOTTEN:
                 continue
-            calls = chosen(plain.made[kind], MOST)
-            tries = max(len(calls), len(numbers)) if calls else 0
-            for call, number in islice(zip(cycle(calls), cycle(numbers), strict=False), tries):
+            for call, number in product(range(1, plain.made[kind] + 1), numbers):
                 fault = Fault(kind, range(call, call + 1), fails(number))
                 with in_force(Run((fault, *faults))):
                     await stage.play()
@@ -87,7 +82,7 @@ async def test_a_call_that_was_too_early_is_made_again(
     async with staged(scene, authority) as stage:
         plain = await count(stage)
         for kind in ("recv", "send"):
-            for call in chosen(plain.made[kind], MOST):
+            for call in range(1, plain.made[kind] + 1):
                 for number, length in ((errno.EINTR, 1), (errno.EAGAIN, 20)):
                     await count(stage, Fault(kind, range(call, call + length), fails(number)))
 

@@ -14,14 +14,11 @@ from tests.peers import PREFACE, data, request, settings
 
 from .client import ask, connected, make_server
 from .conftest import Backend
-from .faults import Fault, Run, chosen, fails, in_force
+from .faults import Fault, Run, fails, in_force
 from .faults_scenes import SIBLING, TIMEOUT, app
 from .secure_client import Authority, secured
 
 pytestmark = pytest.mark.usefixtures("backend")
-
-MOST = 20
-"""So many places to stop are tried; where there are more, evenly over all of them."""
 
 SHORT: dict[str, Any] = {
     "timeout_request_head": 0.2,
@@ -80,7 +77,7 @@ async def test_a_client_that_stops_at_any_octet_is_let_go_in_time(
     async with make_server(app, **options) as server:
         with anyio.fail_after(TIMEOUT):
             async with anyio.create_task_group() as group:
-                for cut in chosen(len(octets), MOST):
+                for cut in range(1, len(octets) + 1):
                     group.start_soon(stop, cut)
         if secure:
             async with secured(server, authority.client) as client:
