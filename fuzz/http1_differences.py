@@ -370,7 +370,11 @@ DIFFERENCES: Final[dict[str, Difference]] = {
             and len(d.theirs.messages) > d.number
             and d.theirs.messages[d.number].complete
             and not d.theirs.messages[d.number].content
-            and d.what.endswith(("content than that of llhttp", "complete for llhttp"))
+            and (
+                d.what.endswith(("content than that of llhttp", "complete for llhttp"))
+                # Chunks without content: where the next request begins, httptools cannot say.
+                or (d.what.startswith("goes on") and bool(_values(d, b"transfer-encoding")))
+            )
         ),
         _POST + b"Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 1\r\n\r\nx",
     ),

@@ -186,6 +186,10 @@ def read_by_llhttp(stream: bytes, cut: int = 0) -> Iterator[Message]:
                 # "A server MAY ignore a received Upgrade header field". RFC 9110 §7.8
                 rest = rest[upgrade.args[0] :]
                 parser = _Callbacks(messages).parser
+                if any(name.lower() == b"transfer-encoding" for name, _ in messages[-1].fields):
+                    # What follows are chunks and no request.
+                    messages[-1] = replace(messages[-1], closes=True)
+                    break
             except httptools.HttpParserError as error:
                 refused = str(error)
                 rest = b""
