@@ -326,6 +326,13 @@ DIFFERENCES: Final[dict[str, Difference]] = {
         ),
         b"FOO / HTTP/1.1\r\nHost: a\r\n\r\n",
     ),
+    "PRI in HTTP/1.0": Difference(
+        "we: in HTTP/1 a method like any other, which no client uses (RFC 7540 §11.6); llhttp waits for the rest "
+        "of the preface of HTTP/2",
+        _LLHTTP,
+        lambda d: d.what.startswith("llhttp sees no message") and _method(d) == b"PRI",
+        b"PRI / HTTP/1.0\r\n\r\n",
+    ),
     "A later minor version": Difference(
         "we: it is read as the highest one that is known (RFC 9110 §2.5)",
         _LLHTTP,
