@@ -86,6 +86,7 @@ async def test_an_application_that_is_cancelled_at_any_await_concerns_nobody_els
         stepped.made = 0
         assert await stage.play()
         await stage.check()
+        assert stepped.made
         for step in range(1, stepped.made + 1):
             stepped.at, stepped.made = step, 0
             await stage.play()
@@ -187,7 +188,9 @@ async def test_a_server_that_is_to_end_at_any_moment_ends_and_leaves_nothing(
 ) -> None:
     async with make_server(app):
         pass  # uvloop keeps a descriptor from its first server on.
-    for moment in range(1, await end_at(backend, authority, scene, ending, 0) + 1):
+    moments = await end_at(backend, authority, scene, ending, 0)
+    assert moments
+    for moment in range(1, moments + 1):
         await end_at(backend, authority, scene, ending, moment)
 
 
@@ -244,6 +247,7 @@ async def test_a_connection_that_is_cancelled_at_any_step_concerns_nobody_else(
         trio.lowlevel.add_instrument(nurseries)
         assert await stage.play()
         trio.lowlevel.remove_instrument(nurseries)
+        assert nurseries.made
         for step in range(1, nurseries.made + 1):
             cancelling = Nurseries(step)
             trio.lowlevel.add_instrument(cancelling)
