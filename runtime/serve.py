@@ -113,7 +113,8 @@ class Server:
     The block begins when the lifespan's start-up is complete and connections are accepted. Leaving it stops the
     server gracefully, an exception or a cancellation in it at once; the lifespan is shut down in any case.
 
-    Entering raises `ConfigError` or `StartupFailed`; leaving raises `LifespanFailed`.
+    Entering raises `ConfigError` or `StartupFailed`; leaving raises `LifespanFailed`. Where both the block and the
+    server fail, both errors come out, in a group.
     """
 
     def __init__(
@@ -382,18 +383,17 @@ def _cut_off(scopes: set[anyio.CancelScope], *, now: bool) -> Iterator[None]:
 
 
 async def _leave(group: TaskGroup, error: BaseException | None) -> None:
-    """Leave a task group; an error of the one task in it comes out as itself."""
+    """Leave a task group; an error comes out as itself, if it is the only one."""
     try:
         if error is None:
             await group.__aexit__(None, None, None)
         else:
             await group.__aexit__(type(error), error, error.__traceback__)
     except BaseExceptionGroup as errors:
-        if error in errors.exceptions:
-            return
-        if len(errors.exceptions) == 1:
+        if len(errors.exceptions) > 1:
+            raise
+        if errors.exceptions[0] is not error:
             raise errors.exceptions[0] from None
-        raise
 
 
 def _find_app(app: ASGIApp | str, config: Config) -> ASGIApp:

@@ -353,25 +353,29 @@ class TrioDriver:
         """Run one exchange after the other. Starting a task for each would cost more than the rest."""
         self._runner = task = trio.lowlevel.current_task()
         scopes = task._cancel_status  # noqa: SLF001 - there is no other way to tell.
-        while not self._lost:
-            if not self._next:
-                self._runner_idle = True
-                await trio.lowlevel.wait_task_rescheduled(self._abort_runner)
-                continue
-            self._app_running = True
-            await self._run(self._next.pop(0))
-            self._app_running = False
-            if task._cancel_status is not scopes:  # noqa: SLF001
-                self._leave_runner()
-                break
-            if self._next:
-                # trio takes a task's context when it resumes it, so each exchange begins in one of its own.
-                self._runner.context = self._service.context.copy()
-                await trio.lowlevel.checkpoint()
-        for exchange in self._next:  # Nobody is left to answer.
-            exchange.finish(None, self.now())
-            self.report(exchange)
-        self._next.clear()
+        try:
+            while not self._lost:
+                if not self._next:
+                    self._runner_idle = True
+                    await trio.lowlevel.wait_task_rescheduled(self._abort_runner)
+                    continue
+                self._app_running = True
+                await self._run(self._next.pop(0))
+                self._app_running = False
+                if task._cancel_status is not scopes:  # noqa: SLF001
+                    self._leave_runner()
+                    break
+                if self._next:
+                    # trio takes a task's context when it resumes it, so each exchange begins in one of its own.
+                    self._runner.context = self._service.context.copy()
+                    await trio.lowlevel.checkpoint()
+        finally:
+            # Nobody is left to answer: cancelled, this may be the nursery's last task, and no other could start.
+            for exchange in self._next:
+                exchange.finish(None, self.now())
+                self.report(exchange)
+            self._next.clear()
+            self.service()
 
     def _leave_runner(self) -> None:
         """An application has left a cancel scope open, which would hold for those that come after it."""

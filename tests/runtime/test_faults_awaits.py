@@ -21,7 +21,7 @@ import runtime
 from .client import make_server, until
 from .conftest import Backend, descriptors, living_tasks
 from .faults_core import Core, failing
-from .faults_scenes import ENDED, SCENES, TIMEOUT, Scene, app, staged
+from .faults_scenes import ENDED, SCENES, TIMEOUT, Scene, Stage, app, staged
 from .secure_client import Authority
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -235,6 +235,21 @@ class Nurseries(trio.abc.Instrument):
             nursery.cancel_scope.cancel()
 
 
+async def cancel_at_each_step(stage: Stage, times: int = 1) -> None:
+    nurseries = Nurseries(0)
+    trio.lowlevel.add_instrument(nurseries)
+    assert await stage.play()
+    trio.lowlevel.remove_instrument(nurseries)
+    assert nurseries.made
+    for step in range(1, nurseries.made + 1):
+        for _ in range(times):
+            cancelling = Nurseries(step)
+            trio.lowlevel.add_instrument(cancelling)
+            await stage.play()
+            trio.lowlevel.remove_instrument(cancelling)
+            await stage.check()
+
+
 @EACH_SCENE
 @pytest.mark.parametrize("backend", ["trio"], indirect=True)
 async def test_a_connection_that_is_cancelled_at_any_step_concerns_nobody_else(
@@ -243,14 +258,18 @@ async def test_a_connection_that_is_cancelled_at_any_step_concerns_nobody_else(
     async with staged(scene, authority, limit_concurrency=8) as stage:
         if scene.ends_server:
             pytest.skip("the tasks of a server of its own are no connection's alone")
-        nurseries = Nurseries(0)
-        trio.lowlevel.add_instrument(nurseries)
-        assert await stage.play()
-        trio.lowlevel.remove_instrument(nurseries)
-        assert nurseries.made
-        for step in range(1, nurseries.made + 1):
-            cancelling = Nurseries(step)
-            trio.lowlevel.add_instrument(cancelling)
-            await stage.play()
-            trio.lowlevel.remove_instrument(cancelling)
-            await stage.check()
+        await cancel_at_each_step(stage)
+
+
+@EACH_SCENE
+@pytest.mark.parametrize("backend", ["trio"], indirect=True)
+async def test_a_connection_may_be_gone_when_what_it_held_back_is_due(
+    authority: Authority | None, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "runtime.trio_listener.HOLD", 0
+    )  # In the turn after, and so often in that of the end.
+    async with staged(scene, authority, limit_concurrency=8) as stage:
+        if scene.ends_server:
+            pytest.skip("the tasks of a server of its own are no connection's alone")
+        await cancel_at_each_step(stage, 8)  # trio runs the tasks of one turn in any order.

@@ -360,3 +360,24 @@ async def test_an_app_that_returns_in_the_middle_of_a_response_is_cut_off() -> N
         status, fields = await client.head()
         assert (status, fields["transfer-encoding"]) == (200, "chunked")
         assert await client.rest() == b"4\r\nhalf\r\n"
+
+
+@pytest.mark.parametrize("backend", ["trio"], indirect=True)  # asyncio itself ends at once.
+async def test_neither_the_error_of_the_server_nor_that_of_the_block_is_lost() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise SystemExit(3)
+
+    async def fail(server: runtime.Server) -> None:
+        try:
+            await ask(server)
+            await anyio.sleep_forever()
+        finally:
+            raise ValueError("while the server ended")
+
+    with pytest.raises(BaseExceptionGroup) as raised:
+        async with make_server(app) as server:
+            await fail(server)
+    assert sorted(map(repr, raised.value.exceptions)) == [
+        "SystemExit(3)",
+        "ValueError('while the server ended')",
+    ]

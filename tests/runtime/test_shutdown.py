@@ -230,6 +230,28 @@ async def test_an_app_that_is_cancelled_before_its_head_answers_500() -> None:
     assert app.outcome == "cancelled"
 
 
+async def test_a_request_that_waits_behind_the_work_after_a_response_is_answered_and_reported(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(
+        "runtime.trio_listener.HOLD", 60
+    )  # Until then trio would hope for the end of that work.
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/":
+            await hello(scope, receive, send)
+        await anyio.sleep_forever()
+
+    async with serving(app, access_log=True) as server, connected(server) as client:
+        await client.send(GET + GET.replace(b"/ ", b"/next ", 1))
+        assert (await client.response()).status == 200
+        server.shut_down()
+        server.shut_down()
+        assert (await client.response()).status == 500
+        assert await client.rest() == b""
+    assert '"GET /next HTTP/1.1" 500' in caplog.text
+
+
 @ON_ASYNCIO
 async def test_an_app_that_swallows_a_cancellation_does_not_hang_the_server() -> None:
     swallowed, running, release = 0, anyio.Event(), anyio.Event()
