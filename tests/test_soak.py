@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import json
+import os
 import random
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -10,9 +17,12 @@ from typing import Final
 import anyio
 import pytest
 
+from tests.benchmarks.measure import resident_bytes
+from tests.soak import heap
+from tests.soak.app import Application, Message
 from tests.soak.judge import Census, Outcome, Sample, read_log, slope
 from tests.soak.load import KINDS, Kind
-from tests.soak.soak import Plan, soak
+from tests.soak.soak import ROOT, Plan, soak
 
 MEBIBYTE: Final = 1_048_576
 IDLE: Final = Census(10, 5, {"sansio.connection.Connection": 1})
@@ -30,7 +40,10 @@ def short(*names: str) -> tuple[Kind, ...]:
 
 def outcome_of(resident: list[float], **more: object) -> Outcome:
     """Return what one would be that is good, but for its memory: a sample each second."""
-    samples = [Sample(float(time), int(size), time / 4, 20, 9, 100_000) for time, size in enumerate(resident)]
+    samples = [
+        Sample(float(time), int(size), time / 4, 20, 9, 100_000, 8 * MEBIBYTE)
+        for time, size in enumerate(resident)
+    ]
     outcome = Outcome("made up", float(len(samples)), 100.0, IDLE, after=IDLE, samples=samples, status=0)
     return replace(outcome, **more)  # type: ignore[arg-type]  # Each caller knows its fields.
 
@@ -114,6 +127,37 @@ def test_a_server_that_does_not_start_tells_why() -> None:
         anyio.run(soak, plan)
 
 
+def test_a_soak_that_is_killed_leaves_no_server_behind() -> None:
+    command = [sys.executable, "-m", "tests.soak", "5", "--backend", "trio"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as soaking:
+        try:
+            give_up_at = time.monotonic() + 30
+            while (server := serving_child(soaking.pid)) is None:
+                assert time.monotonic() < give_up_at
+        finally:
+            soaking.kill()
+    give_up_at = time.monotonic() + 30
+    while is_running(server):
+        assert time.monotonic() < give_up_at
+
+
+def serving_child(pid: int) -> int | None:
+    """Return the one child of a process, as soon as it has connections."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(OSError):
+            links = [os.readlink(link) for link in Path("/proc", child, "fd").iterdir()]  # noqa: PTH115
+            if sum(link.startswith("socket:") for link in links) > 10:  # It has some before.
+                return int(child)
+    return None
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 # Memory.
 
 
@@ -163,6 +207,54 @@ def test_what_python_keeps_is_noticed_though_its_memory_stays_the_same() -> None
     for number, sample in enumerate(kept.samples):
         kept.samples[number] = replace(sample, blocks=sample.blocks + 2 * number)
     assert kept.troubles() == ["Python's blocks grew by 2.13 %"]
+
+
+def test_the_heaps_use_is_told() -> None:
+    outcome = outcome_of([30 * MEBIBYTE] * 600)
+    for number, sample in enumerate(outcome.samples):
+        outcome.samples[number] = replace(sample, heap=sample.heap + number * 1024)
+    assert outcome.growth_of_heap == pytest.approx(5.6, abs=0.1)
+    assert "8.1 MiB and 8.6 MiB, slope +5.6" in outcome.text()
+    assert outcome.troubles() == []
+    unknown = outcome_of([MEBIBYTE] * 600)
+    unknown.samples[:] = [replace(sample, heap=0) for sample in unknown.samples]
+    assert unknown.growth_of_heap == 0.0
+
+
+async def census() -> dict[str, int]:
+    """Ask the application itself for a census, as it is taken each second."""
+    messages: list[Message] = []
+
+    async def receive() -> Message:
+        raise AssertionError("there is nothing to receive")
+
+    async def send(message: Message) -> None:
+        messages.append(message)
+
+    scope = {"type": "http", "path": "/census", "query_string": b""}
+    await Application(lambda: None)(scope, receive, send)
+    counted: dict[str, int] = json.loads(messages[1]["body"])
+    return counted
+
+
+@pytest.mark.skipif(not heap.in_use(), reason="only glibc tells")
+def test_before_a_look_pages_of_the_heap_that_hold_nothing_are_given_back() -> None:
+    library = ctypes.CDLL(None)
+    library.malloc.restype = ctypes.c_void_p
+    library.free.argtypes = [ctypes.c_void_p]
+    before = anyio.run(census)["heap"]
+    blocks = [library.malloc(16_384) for _ in range(1000)]
+    for block in blocks:
+        ctypes.memset(block, 1, 16_384)
+    held, resident = heap.in_use(), resident_bytes(os.getpid())
+    for block in blocks[:-1]:  # What lies below the last cannot go by itself.
+        library.free(block)
+    counted = anyio.run(census)
+    now = resident_bytes(os.getpid())
+    library.free(blocks[-1])
+    assert held - before >= 1000 * 16_384
+    assert held - counted["heap"] >= 990 * 16_384
+    assert resident - now >= 900 * 16_384
 
 
 def test_a_soak_that_is_too_short_does_not_judge_memory() -> None:

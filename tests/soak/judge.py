@@ -35,13 +35,15 @@ class Sample:
     time: float
     """Seconds since the load began."""
     resident: int
-    """Bytes."""
+    """Bytes, after the C library has given back the pages in which nothing is allocated."""
     cpu: float
     """Seconds used so far."""
     descriptors: int
     tasks: int
     blocks: int
     """What Python has allocated and not freed, in pieces."""
+    heap: int
+    """Bytes that the C library has allocated and not freed, for whoever asked; 0 if it does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,15 @@ class Outcome:
 
         An allocator may keep what was given back to it; these are what Python itself has not given back.
         """
-        points = [(sample.time, float(sample.blocks)) for sample in self.warm]
+        return self._growth_of("blocks")
+
+    @property
+    def growth_of_heap(self) -> float:
+        """Percent of the mean by which what is in use of the C library's heap grew after the warm-up."""
+        return self._growth_of("heap")
+
+    def _growth_of(self, name: str) -> float:
+        points = [(sample.time, float(getattr(sample, name))) for sample in self.warm]
         return _percent(points, slope(points)) if len(points) >= 4 else 0.0
 
     def troubles(self) -> list[str]:
@@ -180,11 +190,13 @@ class Outcome:
         busy = 100 * cpu / elapsed if elapsed else 0.0
         each = 1000 * cpu / self.exchanges if self.exchanges else 0.0
         blocks = f"{self.growth_of_blocks:+.2f} %{judged}"
+        heap = [f"{sample.heap / _MEBIBYTE:.1f} MiB" for sample in (warm[0], warm[-1])]
         sizes = [f"{sample.resident / _MEBIBYTE:.1f} MiB" for sample in (warm[0], warm[-1])]
         return [
             f"  memory             {sizes[0]} after the warm-up, {sizes[1]} at the end",
             f"  memory's slope     {self.growth:+.2f} %, or {hourly:+.2f} % an hour{judged}",
             f"  Python's blocks    {warm[0].blocks:,} and {warm[-1].blocks:,}, slope {blocks}",
+            f"  the C heap's use   {heap[0]} and {heap[1]}, slope {self.growth_of_heap:+.2f} %, not judged",
             f"  descriptors        {self._span('descriptors')}",
             f"  tasks              {self._span('tasks')}",
             f"  CPU                {busy:.0f} % of a core, {each:.2f} ms for a request or message",
@@ -206,12 +218,21 @@ class Outcome:
             "errors": self.errors,
             "growth_percent": self.growth,
             "growth_of_blocks_percent": self.growth_of_blocks,
+            "growth_of_heap_percent": self.growth_of_heap,
             "status": self.status,
             "ending_seconds": self.ending,
             "not_back": None if self.after is None else self.after.beyond(self.before),
             "troubles": self.troubles(),
             "samples": [
-                [sample.time, sample.resident, sample.cpu, sample.descriptors, sample.tasks, sample.blocks]
+                [
+                    sample.time,
+                    sample.resident,
+                    sample.cpu,
+                    sample.descriptors,
+                    sample.tasks,
+                    sample.blocks,
+                    sample.heap,
+                ]
                 for sample in self.samples
             ],
         }
@@ -219,7 +240,8 @@ class Outcome:
 
 def _percent(points: Sequence[tuple[float, float]], steepness: float) -> float:
     """Return how much a line so steep rises over points, in percent of their mean."""
-    return 100 * steepness * (points[-1][0] - points[0][0]) * len(points) / sum(y for _, y in points)
+    total = sum(y for _, y in points)
+    return 100 * steepness * (points[-1][0] - points[0][0]) * len(points) / total if total else 0.0
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:

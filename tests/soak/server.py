@@ -7,6 +7,7 @@ Everything about the process is in its arguments: see `arguments`.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import logging
 import os
@@ -44,6 +45,7 @@ OPTIONS: Final[dict[str, Any]] = {
 }
 """Short timeouts, so that all of them come to pass."""
 
+_PR_SET_PDEATHSIG: Final = 1
 _FORMAT: Final = "%(asctime)s %(levelname)s %(message)s"
 
 
@@ -85,8 +87,16 @@ def _configure_logging() -> None:
     access.addHandler(logging.FileHandler(os.devnull))
 
 
+def _end_with_parent() -> None:
+    """Let the kernel end this process where the one that began it was killed (`prctl(2)`)."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # It was faster.
+        sys.exit(1)
+
+
 def main() -> None:
-    """Serve until SIGTERM."""
+    """Serve until SIGTERM, or until the soak has gone."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak.server", description=__doc__)
     parser.add_argument("--backend", choices=["asyncio", "trio"], required=True)
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], required=True)
@@ -94,6 +104,7 @@ def main() -> None:
     parser.add_argument("--key", required=True)
     parser.add_argument("--options", type=json.loads, required=True)
     given = parser.parse_args()
+    _end_with_parent()
     _configure_logging()
     options = {"use_uvloop": given.loop == "uvloop"} if given.backend == "asyncio" else {}
     anyio.run(_serve, given.chain, given.key, given.options, backend=given.backend, backend_options=options)

@@ -157,6 +157,7 @@ async def _sample(place: Place, pid: int, start: float) -> Sample:
         counted["descriptors"],
         counted["tasks"],
         counted["blocks"],
+        counted["heap"],
     )
 
 
