@@ -295,12 +295,17 @@ class AsyncioDriver(asyncio.Protocol):
     def _start(self, exchange: Exchange) -> None:
         app = self._service.choose_app()
         side_by_side = self._connection.multiplexes
-        exchange.tag = self._listener.start(run_app(app, exchange, self, side_by_side=side_by_side))
+        exchange.tag = task = self._listener.start(run_app(app, exchange, self, side_by_side=side_by_side))
+        if not task.done():
+            self._watch_departure(exchange)  # It may have left with the octets that began the exchange.
 
     def _wake(self, exchange: Exchange) -> None:
         for waiter in self._waiters.pop(exchange, ()):
             if not waiter.done():
                 waiter.set_result(None)
+        self._watch_departure(exchange)
+
+    def _watch_departure(self, exchange: Exchange) -> None:
         timeout = self._service.timeout_disconnect
         if (
             timeout is None
@@ -312,7 +317,8 @@ class AsyncioDriver(asyncio.Protocol):
 
     def _give_up(self, exchange: Exchange) -> None:
         if exchange.disconnected or not exchange.ended:
-            cast("asyncio.Task[None]", exchange.tag).cancel()
+            # Not before its first step, which uvloop's timers may overtake: it could not finish its exchange.
+            self._listener.loop.call_soon(cast("asyncio.Task[None]", exchange.tag).cancel)
 
     def _arm(self, at: float) -> None:
         if self._timer is not None:

@@ -120,6 +120,8 @@ class AsyncioListener:
             task = self.loop.create_task(coroutine, context=context)
         if not _EAGER or not task.done():
             self._tasks.add(task)
+            if self._cancelled:
+                self.loop.call_soon(task.cancel)
         return task
 
     def forget(self, task: object) -> None:
@@ -127,8 +129,12 @@ class AsyncioListener:
         self._tasks.discard(task)
         if self.stopping:
             if self._cancelled and not self._tasks and not self.loop.is_closed():
-                self.loop.call_soon(self.abort)  # The last words are written by then.
+                self.loop.call_soon(self._abort_if_done)  # The last words are written by then.
             self.changed()
+
+    def _abort_if_done(self) -> None:
+        if not self._tasks:  # No other has begun meanwhile.
+            self.abort()
 
     def hold(self, driver: AsyncioDriver) -> None:
         """Let a connection flush in a moment. One timer serves all."""

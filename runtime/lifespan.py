@@ -109,7 +109,11 @@ class LifespanDriver:
         # Whoever cancels the server still wants a shutdown; the server ends this scope itself, always.
         try:
             with self._scope:
-                await self._run_app()
+                # In a task of its own: where it leaves a cancel scope open, that task fails, and not ours.
+                async with anyio.create_task_group() as group:
+                    group.start_soon(self._run_app)
+        except Exception:  # noqa: BLE001 - it would end the server, and hide what the lifespan itself says.
+            logger.exception("The lifespan broke the contract: it has left a cancel scope open")
         finally:
             self._gone.set()
 

@@ -272,9 +272,9 @@ class Server:
         if self._config.date_header:
             group.start_soon(_keep_date, service)
         listener = _make_listener(service, sockets, self._config.backlog)
-        await group.start(_run_listener, listener)
-        self.addresses[:] = [_address(sock) for sock in sockets]
         try:
+            await group.start(_run_listener, listener)
+            self.addresses[:] = [_address(sock) for sock in sockets]
             for sock in sockets:
                 logger.info("Listening on %s", display(sock.getsockname(), secure=service.secure))
             task_status.started(self.addresses)

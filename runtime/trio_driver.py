@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["TrioDriver"]
 
 _READ_SIZE: Final = 65_536
+_SCOPE_LEFT_OPEN: Final = "ASGI application broke the contract: it has left a cancel scope open"
 
 
 class TrioDriver:
@@ -120,6 +121,7 @@ class TrioDriver:
                 raise rest from None
         finally:
             self._close()
+            self._finish_waiting()  # It was opened when the runner had gone.
             self._listener.drivers.discard(self)
             self._listener.changed()
             if self._connection.error is not None:
@@ -370,16 +372,23 @@ class TrioDriver:
                     self._runner.context = self._service.context.copy()
                     await trio.lowlevel.checkpoint()
         finally:
-            # Nobody is left to answer: cancelled, this may be the nursery's last task, and no other could start.
-            for exchange in self._next:
+            self._app_running = False  # This may be the nursery's last task, and no second one could start.
+            self._finish_waiting()
+            self.service()
+
+    def _finish_waiting(self) -> None:
+        """Nobody is left to answer what waits for the runner: say so, and write it down."""
+        while self._next:
+            exchange = self._next.pop(0)
+            try:
                 exchange.finish(None, self.now())
                 self.report(exchange)
-            self._next.clear()
-            self.service()
+            except Exception:  # noqa: BLE001 - the barrier around a connection: ours is the fault.
+                self.drop()
 
     def _leave_runner(self) -> None:
         """An application has left a cancel scope open, which would hold for those that come after it."""
-        logger.error("ASGI application broke the contract: it has left a cancel scope open")
+        logger.error(_SCOPE_LEFT_OPEN)
         self._runner = None
         while self._next and not self._lost:
             self._service.context.copy().run(self._nursery.start_soon, self._run, self._next.pop(0))
@@ -410,13 +419,16 @@ class TrioDriver:
         if self._service.timeout_disconnect is None:
             await run_app(app, exchange, self, side_by_side=self._multiplexes)
             return
-        with trio.CancelScope() as scope:
-            self._scopes[exchange] = scope
-            self._watch_departure(exchange)
-            try:
-                await run_app(app, exchange, self, side_by_side=self._multiplexes)
-            finally:
-                del self._scopes[exchange]
+        try:
+            with trio.CancelScope() as scope:
+                self._scopes[exchange] = scope
+                self._watch_departure(exchange)
+                try:
+                    await run_app(app, exchange, self, side_by_side=self._multiplexes)
+                finally:
+                    del self._scopes[exchange]
+        except RuntimeError:  # It is trio's, which has put the scopes right again.
+            logger.error(_SCOPE_LEFT_OPEN)
 
     def _wake(self, exchange: Exchange) -> None:
         for event in self._waiters.pop(exchange, ()):

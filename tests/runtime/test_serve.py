@@ -6,14 +6,17 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 import runtime
 
 from .client import GET, OK, ask, connected, hello, make_server, place
+from .conftest import descriptors
 from .lifespan_app import App
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -306,6 +309,44 @@ async def test_a_request_on_one_connection_too_many_gets_503() -> None:
         assert refused.fields["connection"] == "close"
         release.set()
         assert (await client.response()).status == 200
+
+
+async def test_a_server_that_is_cancelled_at_any_turn_of_its_start_lets_go_of_everything() -> None:
+    called = 0
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal called
+        called += 1
+
+    async with make_server(app):
+        pass  # uvloop keeps a descriptor from its first server on.
+    for turn in count():
+        listening = socket.create_server(("127.0.0.1", 0))
+        with socket.create_connection(listening.getsockname()) as client, anyio.fail_after(5):
+            client.sendall(GET)
+            before = descriptors()
+            server = make_server(app, fd=listening.detach())
+            async with anyio.create_task_group() as group:
+                group.start_soon(server.serve)
+                for _ in range(turn):
+                    await anyio.lowlevel.checkpoint()
+                if complete := bool(server.addresses):
+                    server.shut_down()
+                else:
+                    group.cancel_scope.cancel()
+            called_before = called
+            assert len(descriptors()) == len(before) - 1, turn
+            # Others get the numbers that are free now. The event loop is not to take them for what they were.
+            for _ in range(8):
+                await anyio.lowlevel.checkpoint()
+            one, other = socket.socketpair()
+            with one, other:
+                other.send(b"hello")
+                await anyio.wait_readable(one)
+            assert called == called_before
+        if complete:
+            break
+    assert turn
 
 
 # Applications that raise.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 import runtime
 
-from .client import GET, ask, connected, hello, make_server
+from .client import GET, ask, connected, hello, make_server, until
 from .lifespan_app import App
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -145,3 +148,48 @@ async def test_there_is_no_state_without_a_lifespan(mode: str) -> None:
     async with make_server(app, lifespan=mode) as server:
         await ask(server)
     assert seen == [False]
+
+
+# A lifespan that leaves a task group open.
+
+
+class LeavesGroupOpen:
+    """Enters a task group for good, as a list of start-up functions might, and then does what it is told to."""
+
+    def __init__(
+        self, *, says: str, wait: Callable[[], Awaitable[object]] = anyio.lowlevel.checkpoint
+    ) -> None:
+        self._says = says
+        self._wait = wait  # What a request does first.
+        self._requested = anyio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            self._requested.set()
+            await self._wait()
+            await hello(scope, receive, send)
+            return
+        await receive()
+        await anyio.create_task_group().__aenter__()
+        if self._says == "failed":
+            await send({"type": "lifespan.startup.failed", "message": "the database is away"})
+        elif self._says == "later":
+            await send({"type": "lifespan.startup.complete"})
+            await self._requested.wait()
+            raise ValueError("the database has gone")
+        else:
+            raise ValueError("what is a lifespan?")
+
+
+async def test_a_lifespan_that_leaves_a_task_group_open_is_heard(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(runtime.StartupFailed, match="the database is away"):
+        async with make_server(LeavesGroupOpen(says="failed"), lifespan="on"):
+            pass
+    app = LeavesGroupOpen(says="later", wait=partial(until, lambda: "Shutting down" in caplog.text))
+    with pytest.raises(runtime.LifespanFailed, match="the database has gone"):
+        async with make_server(app, lifespan="on") as server:
+            assert (await ask(server)).status == 200
+    async with make_server(LeavesGroupOpen(says="nothing"), lifespan="auto") as server:
+        assert (await ask(server)).status == 200
+    told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert told.count("The lifespan broke the contract: it has left a cancel scope open") == 3

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
 import runtime
 
-from .client import GET, OK, connected, hello, serving, until
+from .client import GET, OK, connected, hello, place, serving, until
 
 pytestmark = pytest.mark.usefixtures("backend")
 ON_ASYNCIO = pytest.mark.parametrize("backend", ["asyncio", "uvloop"], indirect=True)
+
+
+LATE = b"GET /late HTTP/1.1\r\nHost: test\r\n\r\n"
 
 
 async def begin(server: runtime.Server, caplog: pytest.LogCaptureFixture) -> None:
@@ -250,6 +255,76 @@ async def test_a_request_that_waits_behind_the_work_after_a_response_is_answered
         assert (await client.response()).status == 500
         assert await client.rest() == b""
     assert '"GET /next HTTP/1.1" 500' in caplog.text
+
+
+@ON_ASYNCIO  # On trio the connection ends.
+async def test_a_request_that_begins_after_the_applications_were_cancelled_is_cancelled_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    running, cleaning, go_on = anyio.Event(), anyio.Event(), anyio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        running.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            if scope["path"] == "/":
+                cleaning.set()
+                with anyio.CancelScope(shield=True):
+                    await go_on.wait()
+
+    async with (
+        serving(app, access_log=True) as server,
+        connected(server) as late,
+        connected(server) as client,
+    ):
+        await late.send(LATE[:10])
+        await client.send(GET)
+        await running.wait()
+        server.shut_down()
+        server.shut_down()
+        await cleaning.wait()
+        await late.send(LATE[10:])
+        with anyio.fail_after(5):
+            assert (await late.response()).status == 500
+            go_on.set()
+            assert (await client.response()).status == 500
+    assert '"GET /late HTTP/1.1" 500' in caplog.text
+    assert "left behind" not in caplog.text
+
+
+@ON_ASYNCIO
+async def test_a_request_that_begins_in_the_turn_in_which_the_last_one_ends_is_cancelled_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    running = anyio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        running.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            if scope["path"] == "/":
+                late.sendall(
+                    LATE[10:]
+                )  # It is read in the next turn of the event loop, which also ends this task.
+                with anyio.CancelScope(shield=True):
+                    await anyio.lowlevel.checkpoint()
+
+    async with serving(app, access_log=True) as server:
+        with socket.create_connection(place(server), timeout=5) as late:
+            late.sendall(LATE[:10])
+            async with connected(
+                server
+            ) as client:  # By the time of its request, the first octets have been read.
+                await client.send(GET)
+                await running.wait()
+                server.shut_down()
+                server.shut_down()
+                assert (await client.response()).status == 500
+            assert (await anyio.to_thread.run_sync(late.recv, 1000)).startswith(b"HTTP/1.1 500 ")
+    assert '"GET /late HTTP/1.1" 500' in caplog.text
+    assert "left behind" not in caplog.text
 
 
 @ON_ASYNCIO

@@ -177,6 +177,30 @@ async def test_a_client_that_has_said_farewell_still_gets_its_responses(
             await client.stream.receive()
 
 
+@pytest.mark.parametrize("timeout", [0, 0.05])
+async def test_a_farewell_that_comes_with_the_request_is_a_departure(
+    authority: Authority, timeout: float
+) -> None:
+    begun, cancelled = anyio.Event(), anyio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        begun.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled.set()
+
+    async with (
+        make_server(app, timeout_disconnect=timeout, **authority.options) as server,
+        secured(server, authority.client) as client,
+    ):
+        tls_of(client).tls.write(GET)
+        await tls_of(client).send_eof()
+        with anyio.fail_after(5):
+            await begun.wait()
+            await cancelled.wait()
+
+
 async def test_a_client_that_sends_more_after_the_last_response_still_gets_it(authority: Authority) -> None:
     """RFC 9112 §9.6: the server closes in stages; close_notify ends its own side only."""
     async with (
