@@ -201,6 +201,11 @@ class AsyncioDriver(asyncio.Protocol):
         if not self._listener.loop.is_closed():
             self._service.app_failed(exchange, error)
 
+    def is_cancelled(self) -> bool:
+        """Tell whether the task was asked to end."""
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+
     def drop(self) -> None:
         """Write down an error that is being handled, and end what it was about."""
         self._transport.abort()

@@ -77,6 +77,9 @@ class Driver(Protocol):
     def app_failed(self, exchange: Exchange, error: BaseException | None) -> None:
         """The application raised, or left its exchange undone: write that down."""
 
+    def is_cancelled(self) -> bool:
+        """Tell whether anybody wants the application to end. If not, a cancellation that it raises is its error."""
+
     def drop(self) -> None:
         """Write down an error of ours that is being handled, and end the connection that it is about."""
 
@@ -189,6 +192,9 @@ def _sort_out(error: BaseException, exchange: Exchange, driver: Driver) -> None:
         pass  # What was left behind is thrown away when there is no event loop to ask any more.
     elif isinstance(error, anyio.get_cancelled_exc_class()):
         cancelled, rest = error, None
+    if cancelled is not None and not driver.is_cancelled():
+        # It awaited what somebody else has cancelled, or kept an old one: nobody waits for that to come out.
+        cancelled, rest = None, error
     if stop is not None:
         driver.stop(stop)
     if rest is not None:

@@ -162,6 +162,10 @@ class LifespanDriver:
         if self._phase is not LifespanState.STARTING:
             logger.error("The lifespan failed: %s", exchange.failure or "", exc_info=error)
 
+    def is_cancelled(self) -> bool:
+        """Let `_run_app` tell."""
+        return True
+
     def drop(self) -> None:
         """Write it down; there is no connection."""
         logger.exception("Internal error")

@@ -138,6 +138,7 @@ class Server:
         self._ssl_context = ssl_context
         _check_tls(self._config, ssl_context)
         self._app = _find_app(app, self._config)
+        self._used = False
         self._stopping = False
         self._forced = False
         self._left_behind = False
@@ -188,6 +189,9 @@ class Server:
 
         `task_status` is told the addresses after the lifespan's start-up.
         """
+        if self._used:
+            raise RuntimeError("this server has served already: make another one")
+        self._used = True
         config = self._config
         tls = make_context(config) if self._ssl_context is None else self._ssl_context
         if tls is not None:
@@ -313,6 +317,8 @@ class Server:
 
 async def _start(server: Server, *, task_status: TaskStatus[list[Address]]) -> None:
     await server.serve(task_status=task_status)
+    if not server.addresses:
+        raise StartupFailed("the server was asked to stop before it had started")
 
 
 async def _run(server: Server, watchdog: Watchdog) -> None:

@@ -17,7 +17,7 @@ import trio
 
 from sansio import Exchange
 
-from .driver import AnyConnection, run_app, transport_info
+from .driver import AnyConnection, ASGIApp, run_app, transport_info
 from .kernel import octets_untaken
 from .logging import logger
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["TrioDriver"]
 
 _READ_SIZE: Final = 65_536
+_NURSERY_LEFT_OPEN: Final = "ASGI application broke the contract: it has left a nursery open"
 _SCOPE_LEFT_OPEN: Final = "ASGI application broke the contract: it has left a cancel scope open"
 
 
@@ -176,6 +177,10 @@ class TrioDriver:
     def app_failed(self, exchange: Exchange, error: BaseException | None) -> None:
         """Write down what the application did."""
         self._service.app_failed(exchange, error)
+
+    def is_cancelled(self) -> bool:
+        """Tell whether a scope that is open was cancelled."""
+        return trio.current_effective_deadline() == -math.inf
 
     def drop(self) -> None:
         """Write down an error that is being handled, and end what it was about."""
@@ -417,18 +422,39 @@ class TrioDriver:
     async def _run(self, exchange: Exchange) -> None:
         app = self._service.choose_app()
         if self._service.timeout_disconnect is None:
-            await run_app(app, exchange, self, side_by_side=self._multiplexes)
+            await self._run_app(app, exchange)
             return
         try:
             with trio.CancelScope() as scope:
                 self._scopes[exchange] = scope
                 self._watch_departure(exchange)
                 try:
-                    await run_app(app, exchange, self, side_by_side=self._multiplexes)
+                    await self._run_app(app, exchange)
                 finally:
                     del self._scopes[exchange]
         except RuntimeError:  # It is trio's, which has put the scopes right again.
             logger.error(_SCOPE_LEFT_OPEN)
+
+    async def _run_app(self, app: ASGIApp, exchange: Exchange) -> None:
+        try:
+            await run_app(app, exchange, self, side_by_side=self._multiplexes)
+        finally:
+            nurseries = trio.lowlevel.current_task().child_nurseries
+            if nurseries:
+                await self._leave_nurseries(exchange, nurseries)
+
+    async def _leave_nurseries(self, exchange: Exchange, nurseries: list[trio.Nursery]) -> None:
+        """An application has left nurseries open. A task that ends inside of one would end its connection."""
+        logger.error(_NURSERY_LEFT_OPEN)
+        for nursery in reversed(nurseries):
+            nursery.cancel_scope.cancel()
+            error = await nursery._nested_child_finished(None)  # noqa: SLF001 - what leaving it does.
+            with contextlib.suppress(RuntimeError):  # It leaves scopes within it, too.
+                nursery.cancel_scope.__exit__(None, None, None)
+            if isinstance(error, BaseExceptionGroup):
+                error = error.split(trio.Cancelled)[1]
+            if error is not None:
+                self.app_failed(exchange, error)
 
     def _wake(self, exchange: Exchange) -> None:
         for event in self._waiters.pop(exchange, ()):

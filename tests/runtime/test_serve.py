@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+import sniffio
 
 import runtime
 
@@ -311,6 +312,32 @@ async def test_a_request_on_one_connection_too_many_gets_503() -> None:
         assert (await client.response()).status == 200
 
 
+async def test_a_server_that_is_stopped_while_it_starts_has_not_started() -> None:
+    app = App()
+
+    async def stopping(scope: Any, receive: Any, send: Any) -> None:
+        server.shut_down()
+        await app(scope, receive, send)
+
+    server = make_server(stopping, lifespan="on")
+    with pytest.raises(runtime.StartupFailed, match="asked to stop before it had started"):
+        async with server:
+            pass
+
+
+async def test_a_server_serves_once() -> None:
+    app = App()
+    server = make_server(app, lifespan="on")
+    async with server:
+        pass
+    with pytest.raises(RuntimeError, match="served already: make another"):
+        async with server:
+            pass
+    with pytest.raises(RuntimeError, match="served already: make another"):
+        await server.serve()
+    assert app.log.count("startup") == 1
+
+
 async def test_a_server_that_is_cancelled_at_any_turn_of_its_start_lets_go_of_everything() -> None:
     called = 0
 
@@ -378,6 +405,37 @@ async def test_an_app_that_raises_is_answered_for_and_written_down(
     [record] = [record for record in caplog.records if record.levelname == "ERROR"]
     assert record.exc_info is not None
     assert record.exc_info[1] is error
+
+
+async def raise_foreign_cancellation() -> None:
+    """Await what somebody else has cancelled; in trio, raise a cancellation beyond its scope."""
+    if sniffio.current_async_library() == "asyncio":
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+    kept: BaseException | None = None
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class() as error:
+            kept = error
+    assert kept is not None
+    raise kept
+
+
+async def test_a_cancellation_that_nobody_has_asked_for_is_the_apps_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await raise_foreign_cancellation()
+
+    async with make_server(app) as server:
+        assert (await ask(server)).status == 500
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.getMessage() == "Exception in ASGI application"
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], anyio.get_cancelled_exc_class())
 
 
 async def test_an_app_that_raises_after_its_response_leaves_the_connection_usable() -> None:
