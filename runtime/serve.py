@@ -113,8 +113,9 @@ class Server:
     The block begins when the lifespan's start-up is complete and connections are accepted. Leaving it stops the
     server gracefully, an exception or a cancellation in it at once; the lifespan is shut down in any case.
 
-    Entering raises `ConfigError` or `StartupFailed`; leaving raises `LifespanFailed`. Where both the block and the
-    server fail, both errors come out, in a group.
+    Entering raises `ConfigError` or `StartupFailed`, the latter also where the server is asked to stop before it has
+    started; leaving raises `LifespanFailed`. Where both the block and the server fail, both errors come out, in a
+    group. One object is for one block: to enter it again is a `RuntimeError`.
     """
 
     def __init__(
