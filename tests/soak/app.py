@@ -121,7 +121,7 @@ class Application:
         await _start(200, send)
         await send({"type": "http.response.body", "body": GREETING, "more_body": True})
         while (await receive())["type"] != "http.disconnect":
-            heap.trim()
+            pass
         await anyio.sleep(_OUTLIVES)
 
     async def _fail(self, query: str, receive: Receive, send: Send) -> None:
