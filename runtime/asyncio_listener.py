@@ -95,8 +95,7 @@ class AsyncioListener:
     def cancel(self) -> None:
         """Cancel all exchanges. Their clients are still told; where there is none, nothing is waited for."""
         self._cancelled = True
-        if not self._tasks:
-            self.abort()
+        self._abort_if_done()
         for task in self._tasks:
             self.loop.call_soon(task.cancel)  # Not before its first step: it could not finish its exchange.
 
@@ -133,7 +132,7 @@ class AsyncioListener:
             self.changed()
 
     def _abort_if_done(self) -> None:
-        if not self._tasks:  # No other has begun meanwhile.
+        if not self._tasks:  # Another may have begun since this was asked for.
             self.abort()
 
     def hold(self, driver: AsyncioDriver) -> None:

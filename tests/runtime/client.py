@@ -164,6 +164,17 @@ async def until(condition: Callable[[], bool]) -> None:
         await anyio.sleep(0.001)
 
 
+async def old_cancellation() -> BaseException:
+    """Return a cancellation whose scope has been left."""
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class() as error:
+            return error  # Which nobody should do.
+    raise AssertionError("it was not cancelled")
+
+
 async def hello(scope: Any, receive: Any, send: Any) -> None:
     """The least of applications."""
     await send(OK)

@@ -266,9 +266,8 @@ async def test_a_connection_that_is_cancelled_at_any_step_concerns_nobody_else(
 async def test_a_connection_may_be_gone_when_what_it_held_back_is_due(
     authority: Authority | None, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "runtime.trio_listener.HOLD", 0
-    )  # In the turn after, and so often in that of the end.
+    # It is due in the turn after, which often is the one in which the connection ends.
+    monkeypatch.setattr("runtime.trio_listener.HOLD", 0)
     async with staged(scene, authority, limit_concurrency=8) as stage:
         if scene.ends_server:
             pytest.skip("the tasks of a server of its own are no connection's alone")

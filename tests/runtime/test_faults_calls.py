@@ -88,9 +88,8 @@ async def test_a_call_that_was_too_early_is_made_again(
                     await count(stage, Fault(kind, range(call, call + length), fails(number)))
                     for call in range(1, plain.made[kind] + 1)
                 ]
-                assert runs[
-                    0
-                ].met  # How many calls there are may differ a little, so that the last may not be met.
+                # How many calls there are may differ a little, so that the last may not be met.
+                assert runs[0].met
 
 
 @EACH_SCENE

@@ -16,7 +16,7 @@ import sniffio
 
 import runtime
 
-from .client import GET, OK, ask, connected, hello, make_server, place
+from .client import GET, OK, ask, connected, hello, make_server, old_cancellation, place
 from .conftest import descriptors
 from .lifespan_app import App
 
@@ -408,20 +408,12 @@ async def test_an_app_that_raises_is_answered_for_and_written_down(
 
 
 async def raise_foreign_cancellation() -> None:
-    """Await what somebody else has cancelled; in trio, raise a cancellation beyond its scope."""
+    """Await what somebody else has cancelled. In trio there is no such thing, but old cancellations."""
     if sniffio.current_async_library() == "asyncio":
         future = asyncio.get_running_loop().create_future()
         future.cancel()
         await future
-    kept: BaseException | None = None
-    with anyio.CancelScope() as scope:
-        scope.cancel()
-        try:
-            await anyio.sleep_forever()
-        except anyio.get_cancelled_exc_class() as error:
-            kept = error
-    assert kept is not None
-    raise kept
+    raise await old_cancellation()
 
 
 async def test_a_cancellation_that_nobody_has_asked_for_is_the_apps_error(

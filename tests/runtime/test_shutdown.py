@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -46,6 +47,23 @@ class Slow:
         except BaseException:
             self.outcome = "cancelled"
             raise
+
+
+class CleansUp:
+    """Works for ever, and on ``/`` has something to do when it is cancelled."""
+
+    def __init__(self, clean_up: Callable[[], Awaitable[object]]) -> None:
+        self.running = anyio.Event()
+        self._clean_up = clean_up
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.running.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            if scope["path"] == "/":
+                with anyio.CancelScope(shield=True):
+                    await self._clean_up()
 
 
 async def test_an_idle_connection_is_closed_at_once() -> None:
@@ -238,9 +256,8 @@ async def test_an_app_that_is_cancelled_before_its_head_answers_500() -> None:
 async def test_a_request_that_waits_behind_the_work_after_a_response_is_answered_and_reported(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(
-        "runtime.trio_listener.HOLD", 60
-    )  # Until then trio would hope for the end of that work.
+    # Until then trio hopes for the end of that work.
+    monkeypatch.setattr("runtime.trio_listener.HOLD", 60)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] == "/":
@@ -261,18 +278,13 @@ async def test_a_request_that_waits_behind_the_work_after_a_response_is_answered
 async def test_a_request_that_begins_after_the_applications_were_cancelled_is_cancelled_too(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    running, cleaning, go_on = anyio.Event(), anyio.Event(), anyio.Event()
+    cleaning, go_on = anyio.Event(), anyio.Event()
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        running.set()
-        try:
-            await anyio.sleep_forever()
-        finally:
-            if scope["path"] == "/":
-                cleaning.set()
-                with anyio.CancelScope(shield=True):
-                    await go_on.wait()
+    async def clean_up() -> None:
+        cleaning.set()
+        await go_on.wait()
 
+    app = CleansUp(clean_up)
     async with (
         serving(app, access_log=True) as server,
         connected(server) as late,
@@ -280,7 +292,7 @@ async def test_a_request_that_begins_after_the_applications_were_cancelled_is_ca
     ):
         await late.send(LATE[:10])
         await client.send(GET)
-        await running.wait()
+        await app.running.wait()
         server.shut_down()
         server.shut_down()
         await cleaning.wait()
@@ -297,28 +309,17 @@ async def test_a_request_that_begins_after_the_applications_were_cancelled_is_ca
 async def test_a_request_that_begins_in_the_turn_in_which_the_last_one_ends_is_cancelled_too(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    running = anyio.Event()
+    async def clean_up() -> None:
+        late.sendall(LATE[10:])  # It is read in the next turn of the event loop, in which this task ends.
+        await anyio.lowlevel.checkpoint()
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        running.set()
-        try:
-            await anyio.sleep_forever()
-        finally:
-            if scope["path"] == "/":
-                late.sendall(
-                    LATE[10:]
-                )  # It is read in the next turn of the event loop, which also ends this task.
-                with anyio.CancelScope(shield=True):
-                    await anyio.lowlevel.checkpoint()
-
+    app = CleansUp(clean_up)
     async with serving(app, access_log=True) as server:
         with socket.create_connection(place(server), timeout=5) as late:
             late.sendall(LATE[:10])
-            async with connected(
-                server
-            ) as client:  # By the time of its request, the first octets have been read.
+            async with connected(server) as client:
                 await client.send(GET)
-                await running.wait()
+                await app.running.wait()  # So the first octets of the other one have been read, too.
                 server.shut_down()
                 server.shut_down()
                 assert (await client.response()).status == 500

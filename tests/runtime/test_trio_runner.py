@@ -11,7 +11,7 @@ import trio
 
 from sansio import Connection, Exchange
 
-from .client import Client, connected, hello, make_server
+from .client import Client, connected, hello, make_server, old_cancellation
 from .faults_scenes import ENDED, TIMEOUT
 from .http2_client import connected_http2, make_http2_server
 
@@ -32,17 +32,6 @@ def reported(caplog: pytest.LogCaptureFixture) -> Counter[str]:
         for record in caplog.records
         if record.name == "tricorn.access"
     )
-
-
-async def old_cancellation() -> BaseException:
-    """Return a cancellation whose scope has been left."""
-    with trio.CancelScope() as scope:
-        scope.cancel()
-        try:
-            await trio.sleep_forever()
-        except trio.Cancelled as error:
-            return error  # Which nobody should do.
-    raise AssertionError("it was not cancelled")
 
 
 async def raise_it(error: BaseException) -> None:
